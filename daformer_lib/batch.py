@@ -1,0 +1,32 @@
+"""The nouns that flow through a training step, with their shapes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Labelled(NamedTuple):
+    """Images with (pseudo-)labels: a source batch, a pseudo-labelled target batch, a mix."""
+
+    image: Tensor  # (B, 3, H, W) float32, ImageNet-normalised
+    label: Tensor  # (B, H, W) int64 train id, 255 = ignore
+    weight: Tensor  # (B, H, W) float32 in [0, 1]; 1 where the label is certain
+
+    @classmethod
+    def certain(cls, image: Tensor, label: Tensor) -> Labelled:
+        return cls(image, label, torch.ones(label.shape, device=image.device))
+
+    def to(self, device: torch.device | str) -> Labelled:
+        return Labelled(*(t.to(device, non_blocking=True) for t in self))
+
+
+class Unlabelled(NamedTuple):
+    """Target images: nothing is known about them."""
+
+    image: Tensor  # (B, 3, H, W) float32, ImageNet-normalised
+
+    def to(self, device: torch.device | str) -> Unlabelled:
+        return Unlabelled(self.image.to(device, non_blocking=True))

@@ -1,0 +1,145 @@
+"""What a notebook needs around its lesson: settings, data, runs (trained or found), networks.
+
+A chapter opens with ``kit = chapter.start(profile, seed, ...)`` and asks for runs by row name:
+``runs = kit.runs("source_only", "self_training")``. A run that exists is used again, in whichever
+chapter it was trained; missing ones are trained two at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from daformer_lib import recipes
+from daformer_lib.config import Experiment
+from daformer_lib.data.datasets import SegmentationDataset
+from daformer_lib.data.transforms import to_tensors
+from daformer_lib.evaluate import predict
+from daformer_lib.inference import load_network
+from daformer_lib.prepare import prepare
+from daformer_lib.progress import Progress
+from daformer_lib.runs import Run
+from daformer_lib.specs import DatasetSpec, get_spec
+from daformer_lib.studies import RowResult, read_results, run_all
+
+RESULTS = Path(__file__).parent.parent / "results"
+# The names under which figures and tables show the rows.
+TITLES = {
+    "source_only": "source-only",
+    "oracle": "oracle",
+    "self_training": "self-training",
+    "rcs": "self-training + RCS",
+    "fd": "self-training + FD",
+    "daformer": "DAFormer",
+    "fd_all": "FD on all classes",
+    "no_warmup": "without warm-up",
+    "short_memory": "short memory",
+    "cnn_source_only": "CNN source-only",
+    "cnn_oracle": "CNN oracle",
+    "cnn_self_training": "CNN self-training",
+    "segformer_self_training": "SegFormer decoder self-training",
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image of a split, ready to look at and to feed."""
+
+    stem: str
+    image: Tensor  # (3, H, W) float32, ImageNet-normalised
+    label: np.ndarray | None  # (H, W) uint8 train ids, 255 = ignore
+
+
+@dataclass(frozen=True)
+class Kit:
+    """A chapter's settings and everything it fetches."""
+
+    profile: str
+    seed: int
+    source: str
+    target: str
+    data_root: str
+    output_dir: Path
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """Classes, colours and thing ids; source and target share them."""
+        return get_spec(self.target)
+
+    def experiment(self, row: str) -> Experiment:
+        return recipes.experiment(
+            row, self.profile, self.seed, self.source, self.target, self.data_root
+        )
+
+    def prepare(self) -> None:
+        """Draw and convert what is missing."""
+        with Progress(None, "data") as bar:
+            prepare(self.experiment("daformer").data, self.profile, bar)
+
+    def run(self, experiment: Experiment) -> Run:
+        """A run of any experiment, trained unless it exists."""
+        return self._trained([experiment])[0]
+
+    def runs(self, *rows: str) -> dict[str, Run]:
+        """Runs by row name; those that are missing are trained now, two at a time."""
+        return dict(zip(rows, self._trained([self.experiment(row) for row in rows])))
+
+    def _trained(self, experiments: list[Experiment]) -> list[Run]:
+        with Progress(None, "train") as bar:
+            return run_all(experiments, self.output_dir, report=bar)
+
+    def network(self, run: Run, model: str = "student") -> nn.Module:
+        """The trained network of a run, in eval mode; model is "student" or "teacher"."""
+        return load_network(run, model)
+
+    def dataset(self, domain: str = "target", split: str = "train") -> SegmentationDataset:
+        spec = get_spec({"source": self.source, "target": self.target}[domain])
+        data_root = self.experiment("daformer").data.data_root
+        return SegmentationDataset(spec, data_root, split)
+
+    def scenes(self, domain: str, split: str, indices: list[int]) -> list[Scene]:
+        """Chosen images with their labels, at training size."""
+        dataset = self.dataset(domain, split)
+        found = []
+        for index in indices:
+            image, label = dataset.load(index % len(dataset))
+            tensors = to_tensors(image, label)
+            found.append(Scene(dataset.stems[index % len(dataset)], tensors[0], label))
+        return found
+
+    def predict(self, run: Run, scenes: list[Scene], model: str = "student") -> np.ndarray:
+        """(N, H, W) uint8 labels of the scenes by a run's network."""
+        images = torch.stack([scene.image for scene in scenes])
+        label, _ = predict(self.network(run, model), images)
+        return label.byte().numpy()
+
+    @cached_property
+    def study(self) -> dict[str, RowResult]:
+        """The committed multi-seed results on the mini domains, by row; empty before a study."""
+        path = RESULTS / "mini_study.json"
+        return {r.row: r for r in read_results(path)} if path.exists() else {}
+
+
+def start(
+    profile: str = "demo",
+    seed: int = 0,
+    source: str = "minigta",
+    target: str = "minicityscapes",
+    data_root: str = "data",
+    output_dir: str = "runs/course",
+) -> Kit:
+    """Settings of a chapter. The environment's DAFORMER_PROFILE overrides `profile`.
+
+    Relative folders are meant from the project's root, wherever the notebook runs.
+    """
+    profile = os.environ.get("DAFORMER_PROFILE", profile)
+    recipes.experiment("daformer", profile, seed, source, target, data_root)  # checks the names
+    root = Path(__file__).parent.parent
+    torch.manual_seed(seed)
+    return Kit(profile, seed, source, target, str(root / data_root), root / output_dir)

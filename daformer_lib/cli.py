@@ -1,0 +1,199 @@
+"""The command line: each command is a function, its options are the function's arguments."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+import torch
+import tyro
+
+from daformer_lib import recipes
+from daformer_lib.data.mini import MINI_NAMES, make_mini
+from daformer_lib.files import write_png
+from daformer_lib.prepare import WORKERS, mini_counts, prepare
+from daformer_lib.progress import Progress
+from daformer_lib.runs import Run
+
+Profile = Literal["smoke", "demo", "study", "full"]
+app = tyro.extras.SubcommandApp()
+
+
+@app.command(name="doctor")
+def doctor() -> int:
+    """Say what is wrong with this machine, if anything."""
+    from daformer_lib.doctor import findings
+
+    problems = 0
+    for finding in findings():
+        problems += not finding.ok
+        print(f"{'ok     ' if finding.ok else 'PROBLEM'}  {finding.text}")
+    return min(problems, 1)
+
+
+@app.command(name="make-mini")
+def make_mini_command(
+    data_root: str = "data", profile: Profile = "demo", names: tuple[str, ...] = MINI_NAMES
+) -> None:
+    """Draw the mini domains to disk, in the layouts of GTA, SYNTHIA and Cityscapes."""
+    with Progress(None, "draw") as bar:
+        make_mini(data_root, names, mini_counts(profile), workers=WORKERS, progress=bar)
+
+
+@app.command(name="pretrain-mini")
+def pretrain_mini(
+    encoder: Literal["tiny_mit", "tiny_resnet"],
+    steps: int = 2500,
+    seed: int = 0,
+    folder: Path = Path("daformer_lib/weights"),
+) -> None:
+    """Pretrain a tiny encoder on drawn objects: the stand-in for ImageNet."""
+    from daformer_lib.pretrain import PretrainConfig, pretrain, save_pretrained
+
+    config = PretrainConfig(encoder=encoder, steps=steps, seed=seed)
+    with Progress(steps, "pretrain") as bar:
+        network, log = pretrain(config, bar)
+    print(f"held-out accuracy {log[-1]['held_out_accuracy']:.1%}")
+    print(f"wrote {save_pretrained(network, config, log, folder)}")
+
+
+@app.command(name="train")
+def train_command(
+    row: str = "daformer",
+    profile: Profile = "demo",
+    seed: int = 0,
+    source: str | None = None,
+    target: str | None = None,
+    data_root: str | None = None,
+    output_dir: Path = Path("runs/train"),
+    stop_after: int | None = None,
+) -> None:
+    """Train one row of the course or the paper; started again, it goes on where it stopped."""
+    from daformer_lib.studies import run_folder
+    from daformer_lib.train import train
+
+    experiment = recipes.experiment(row, profile, seed, source, target, data_root)
+    prepare_with_bar(experiment, profile)
+    folder = run_folder(experiment, output_dir)
+    with Progress(experiment.train.steps, row) as bar:
+        run = train(experiment, folder, stop_after=stop_after, report=bar)
+    print_scores(run)
+
+
+@app.command(name="train-run")
+def train_run(folder: Path) -> None:
+    """Train the run that a folder's config.json describes (what studies start)."""
+    from daformer_lib.studies import progress_file
+    from daformer_lib.train import train
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    train(Run(folder).experiment, folder, report=progress_file(folder))
+
+
+@app.command(name="study")
+def study(
+    rows: tuple[str, ...] = ("source_only", "self_training", "rcs", "daformer", "oracle"),
+    seeds: tuple[int, ...] = (0, 1, 2),
+    profile: Profile = "study",
+    output_dir: Path = Path("runs/study"),
+    results: Path | None = None,
+    data_root: str | None = None,
+    jobs: int = 2,
+) -> None:
+    """Rows x seeds as separate processes; finished runs are skipped; prints a table."""
+    from daformer_lib.studies import collect, markdown_table, run_all, write_results
+
+    wanted = [
+        recipes.experiment(row, profile, seed, data_root=data_root)
+        for seed in seeds
+        for row in rows
+    ]
+    prepare_with_bar(wanted[0], profile)
+    with Progress(None, "study") as bar:
+        runs = run_all(wanted, output_dir, jobs, bar)
+    if results is not None:
+        command = "python -m daformer_lib study --rows " + " ".join(rows)
+        command += f" --seeds {' '.join(map(str, seeds))} --profile {profile}"
+        print(f"wrote {write_results(runs, results, command)}")
+    print(markdown_table(collect(runs, split=runs[0].experiment.train.final_splits[-1])))
+
+
+@app.command(name="evaluate")
+def evaluate_command(
+    run: Path, split: str = "val", model: Literal["student", "teacher"] = "student",
+    data_root: str | None = None,
+) -> None:  # fmt: skip
+    """Per-class IoU of a trained run on a split of its target."""
+    from daformer_lib.evaluate import evaluate
+    from daformer_lib.inference import load_network
+    from daformer_lib.specs import get_spec
+    from daformer_lib.train import evaluation_samples
+
+    opened = Run(run)
+    experiment = opened.experiment
+    if data_root is not None:
+        experiment = experiment.changed(data={"data_root": data_root})
+    spec = get_spec(experiment.data.target)
+    samples = evaluation_samples(experiment, split, None)
+    scores = evaluate(load_network(opened, model), samples, spec.num_classes)
+    for name, iou in zip(spec.classes, scores.iou):
+        print(f"{name:15s} {100 * iou:5.1f}")
+    print(f"{'mean IoU':15s} {100 * scores.miou(spec.mean_ids):5.1f}")
+
+
+@app.command(name="predict")
+def predict_command(
+    run: Path,
+    images: tuple[Path, ...],
+    output_dir: Path = Path("runs/predictions"),
+    model: Literal["student", "teacher"] = "student",
+) -> None:
+    """Label images of any size: writes <name>_labels.png (train ids) and <name>_overlay.png."""
+    from daformer_lib.inference import label_file, load_network
+    from daformer_lib.specs import get_spec
+    from daformer_lib.viz import overlay
+
+    opened = Run(run)
+    spec = get_spec(opened.experiment.data.target)
+    network = load_network(opened, model)
+    for path in images:
+        image, label = label_file(network, path, spec)
+        write_png(output_dir / f"{path.stem}_labels.png", label)
+        write_png(output_dir / f"{path.stem}_overlay.png", overlay(image, label, spec))
+        print(f"{path} -> {output_dir / path.stem}_labels.png")
+
+
+@app.command(name="course")
+def course(profile: Profile = "demo", seed: int = 0, output_dir: Path = Path("runs/course")) -> None:
+    """Data, notebooks 00-06 and runs/course/report.html; interrupted, it goes on."""
+    from daformer_lib.course import run_course
+
+    print(f"report: {run_course(profile, seed, output_dir)}")
+
+
+def prepare_with_bar(experiment, profile: str) -> None:
+    with Progress(None, "data") as bar:
+        prepare(experiment.data, profile, bar)
+
+
+def print_scores(run: Run) -> None:
+    if not run.is_complete:
+        print(f"stopped; start again to go on: {run.folder}")
+        return
+    for where, value in run.result["miou"].items():
+        print(f"{where:16s} mIoU {100 * value:5.1f}")
+    print(f"run: {run.folder}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; what a user can mend is printed as one line, not as a traceback."""
+    try:
+        return app.cli(args=arguments, prog="python -m daformer_lib") or 0
+    except (KeyError, ValueError, FileNotFoundError, FileExistsError, RuntimeError) as error:
+        if os.environ.get("DAFORMER_TRACEBACK"):
+            raise
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"error: {message}", file=sys.stderr)
+        return 2

@@ -1,0 +1,192 @@
+"""Configuration: frozen dataclasses whose defaults are the authors' settings.
+
+The defaults follow what the authors' code does (GTA -> Cityscapes, DAFormer with MiT-B5), also where
+it differs from the paper. What is tuned for the mini domains stands in `recipes.py`, by profile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Mode = Literal["source_only", "uda", "oracle"]
+FeatureDistanceOn = Literal["things", "all"]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    encoder: str = "mit_b5"
+    decoder: str = "daformer"
+    num_classes: int = 19
+    pretrained: str | None = None  # None = random, "shipped" = weights/<encoder>, or a path
+    drop_path: float = 0.1  # stochastic depth at the deepest block
+    dropout: float = 0.1  # channels, before the classifier
+
+    def __post_init__(self) -> None:
+        _require(self.num_classes >= 2, f"num_classes {self.num_classes} must be at least 2")
+        for name in ("drop_path", "dropout"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"{name} {value} must lie in [0, 1)")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    source: str = "gta"  # name of a spec
+    target: str = "cityscapes"
+    data_root: str = "data"
+    crop: tuple[int, int] = (512, 512)  # (height, width)
+    batch_size: int = 2  # images of each domain in a step
+    workers: int = 4  # loader processes; 0 = in this process
+    rcs_temperature: float | None = None  # Rare Class Sampling; None = uniform sampling
+    rcs_min_pixels: int = 3000  # on the label file at its own size
+    rcs_min_crop_pixels: int = 1500  # in the crop, of the resized image
+    rcs_max_loads: int = 11  # crops tried until one holds enough; the last is accepted
+    cat_max_ratio: float | None = 0.75  # largest share of one class in a labelled crop
+    photometric: bool = False  # colour distortion in the loader (source-only and oracle rows)
+    max_source_images: int | None = None
+    max_target_images: int | None = None
+    cache_bytes: int = 0  # decoded images kept in memory
+
+    def __post_init__(self) -> None:
+        height, width = self.crop
+        _require(
+            height % 32 == 0 and width % 32 == 0 and height > 0 and width > 0,
+            f"crop {height}x{width} must be a multiple of 32; "
+            f"try {max(32, height // 32 * 32)}x{max(32, width // 32 * 32)}",
+        )
+        _require(self.batch_size > 0, f"batch_size {self.batch_size} must be positive")
+        _require(self.workers >= 0, f"workers {self.workers} must not be negative")
+        _require(
+            self.rcs_temperature is None or self.rcs_temperature > 0,
+            f"rcs_temperature {self.rcs_temperature} must be positive, or None for no RCS",
+        )
+        _require(
+            self.cat_max_ratio is None or 0 < self.cat_max_ratio <= 1,
+            f"cat_max_ratio {self.cat_max_ratio} must lie in (0, 1], or be None",
+        )
+
+
+@dataclass(frozen=True)
+class UDAConfig:
+    ema_decay: float = 0.999  # teacher memory: about 1000 steps
+    threshold: float = 0.968  # a pixel is confident from this probability on
+    ignore_top: int = 15  # rows of the crop without weight: the rectified border of Cityscapes
+    ignore_bottom: int = 120  # rows of the crop without weight: the ego vehicle's bonnet
+    jitter_above: float = 0.2  # colour jitter if u > this: the authors' 0.2 means 80 % of steps
+    jitter_strength: float = 0.2
+    blur_above: float = 0.5  # Gaussian blur if u > this
+    fd_weight: float = 0.0  # lambda_FD: 0 = off; 0.005 in the paper
+    fd_on: FeatureDistanceOn = "things"
+    fd_min_share: float = 0.75  # share of a feature cell that one class must cover
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.ema_decay < 1, f"ema_decay {self.ema_decay} must lie in [0, 1)")
+        _require(0 <= self.threshold <= 1, f"threshold {self.threshold} must lie in [0, 1]")
+        for name in ("ignore_top", "ignore_bottom"):
+            _require(getattr(self, name) >= 0, f"{name} must not be negative")
+        _require(self.fd_weight >= 0, f"fd_weight {self.fd_weight} must not be negative")
+        _require(self.fd_on in ("things", "all"), f"fd_on {self.fd_on!r}: 'things' or 'all'")
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    lr: float = 6e-5  # of the encoder
+    head_factor: float = 10.0  # the decoder learns this many times faster
+    weight_decay: float = 0.01
+    warmup_steps: int = 1500  # 0 = no warm-up
+    warmup_ratio: float = 1e-6  # the first step's share of the rate
+    min_lr: float = 0.0  # the rate at the end; the authors' no-warm-up schedule has 1e-4
+
+    def __post_init__(self) -> None:
+        _require(self.lr > 0, f"lr {self.lr} must be positive")
+        _require(self.head_factor > 0, f"head_factor {self.head_factor} must be positive")
+        _require(self.warmup_steps >= 0, f"warmup_steps {self.warmup_steps} must not be negative")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    steps: int = 40_000
+    seed: int = 0
+    log_every: int = 50  # steps
+    eval_every: int = 4000  # steps; the last step is always evaluated
+    checkpoint_every: int = 2000  # steps
+    snapshot_every: int = 4000  # steps between kept pseudo-labels; 0 = none
+    snapshot_images: int = 8
+    eval_split: str = "val"
+    final_splits: tuple[str, ...] = ("val",)  # scored after the last step
+    max_eval_images: int | None = None  # at evaluations before the last
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "log_every", "eval_every", "checkpoint_every"):
+            _require(getattr(self, name) > 0, f"{name} {getattr(self, name)} must be positive")
+        _require(self.seed >= 0, f"seed {self.seed} must not be negative")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training run, completely described. `key` changes when any value does."""
+
+    name: str
+    mode: Mode = "uda"
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    uda: UDAConfig = field(default_factory=UDAConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        _require(
+            self.mode in ("source_only", "uda", "oracle"),
+            f"mode {self.mode!r} is unknown; known: ['oracle', 'source_only', 'uda']",
+        )
+        height = self.data.crop[0]
+        rows = self.uda.ignore_top + self.uda.ignore_bottom
+        _require(
+            self.mode != "uda" or rows < height,
+            f"ignore_top + ignore_bottom = {rows} leaves no row of a crop {height} high",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Experiment:
+        parts = {
+            "model": ModelConfig, "data": DataConfig, "uda": UDAConfig, "optim": OptimConfig,
+            "train": TrainConfig,
+        }  # fmt: skip
+        built = {key: make(**values[key]) for key, make in parts.items()}
+        # JSON knows only lists.
+        built["data"] = dataclasses.replace(built["data"], crop=tuple(values["data"]["crop"]))
+        splits = tuple(values["train"]["final_splits"])
+        built["train"] = dataclasses.replace(built["train"], final_splits=splits)
+        return cls(name=values["name"], mode=values["mode"], **built)
+
+    @property
+    def key(self) -> str:
+        """Eight hex digits of everything that can change the result (not name, not data_root)."""
+        values = self.to_dict()
+        values.pop("name")
+        for place in ("data_root", "workers", "cache_bytes"):
+            values["data"].pop(place)
+        text = json.dumps(values, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def changed(self, **parts: dict[str, Any]) -> Experiment:
+        """A copy with fields changed: ``changed(uda={"fd_weight": 0}, train={"seed": 1})``."""
+        new = {
+            key: dataclasses.replace(getattr(self, key), **value)
+            if isinstance(value, dict)
+            else value
+            for key, value in parts.items()
+        }
+        return dataclasses.replace(self, **new)

@@ -1,0 +1,1 @@
+"""Data: the drawn mini domains, and how any data set is read, changed, sampled and batched."""

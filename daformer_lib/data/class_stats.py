@@ -1,0 +1,108 @@
+"""Class statistics of a converted data set: pixels per class in every label file.
+
+Rare Class Sampling draws from them, and they are the list of usable files: a broken or mismatched
+pair that the conversion skipped is not in them, so training never sees it.
+The form is the authors' (lhoyer/DAFormer): a JSON list of {"file": ..., "<train id>": pixels, ...}.
+Departs from it: "file" is the stem, and there is one file per split; theirs is read as well.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from daformer_lib import files
+from daformer_lib.specs import DatasetSpec
+
+AUTHORS_FILE = "sample_class_stats.json"  # of the split `train`
+
+
+@dataclass(frozen=True)
+class ClassStats:
+    """Pixels of each class in each label file, counted at the file's own size."""
+
+    stems: tuple[str, ...]
+    counts: np.ndarray  # (N, K) int64
+
+    def of(self, stems: list[str]) -> ClassStats:
+        """The rows of ``stems``, in that order."""
+        row = {stem: i for i, stem in enumerate(self.stems)}
+        return ClassStats(tuple(stems), self.counts[[row[stem] for stem in stems]])
+
+    @property
+    def totals(self) -> np.ndarray:
+        """(K,) int64 pixels of each class in all files."""
+        return self.counts.sum(axis=0)
+
+
+def count_pixels(ids: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 -> (256,) int64 pixels per value."""
+    if ids.size < 2**24:  # OpenCV counts in float32: three times faster, exact up to here
+        return cv2.calcHist([ids], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    return np.bincount(ids.ravel(), minlength=256)
+
+
+def stats_path(spec: DatasetSpec, data_root: str | Path, split: str) -> Path:
+    return spec.root(data_root) / f"sample_class_stats_{split}.json"
+
+
+def write_class_stats(
+    spec: DatasetSpec, data_root: str | Path, split: str, stats: ClassStats
+) -> Path:
+    """Write the statistics; classes without pixels are left out, as in the authors' file."""
+    entries = [
+        {"file": stem, **{str(c): int(row[c]) for c in np.flatnonzero(row)}}
+        for stem, row in zip(stats.stems, stats.counts, strict=True)
+    ]
+    lines = ",\n".join(json.dumps(entry) for entry in entries)  # one line per file reads well
+    return files.write_atomic(stats_path(spec, data_root, split), f"[\n{lines}\n]\n".encode())
+
+
+def read_class_stats(spec: DatasetSpec, data_root: str | Path, split: str) -> ClassStats | None:
+    """The statistics of a split, ours or the authors'; None where neither exists."""
+    for path in _candidates(spec, data_root, split):
+        if path.is_file():
+            return _parse(spec, split, path)
+    return None
+
+
+def _candidates(spec: DatasetSpec, data_root: str | Path, split: str) -> list[Path]:
+    ours = stats_path(spec, data_root, split)
+    return [ours, spec.root(data_root) / AUTHORS_FILE] if split == "train" else [ours]
+
+
+def _parse(spec: DatasetSpec, split: str, path: Path) -> ClassStats:
+    entries = files.read_json(path)
+    stem_of = _stem_reader(spec, split)
+    counts = np.zeros((len(entries), spec.num_classes), dtype=np.int64)
+    stems = []
+    for row, entry in zip(counts, entries, strict=True):
+        for key, value in entry.items():
+            if key == "file":
+                stems.append(stem_of(value))
+            elif key.isdecimal() and int(key) < spec.num_classes:
+                row[int(key)] = value
+            else:
+                raise ValueError(
+                    f"{path}: class {key!r} of {entry['file']} is not a train id of {spec.name} "
+                    f"(0..{spec.num_classes - 1}); convert the data set again"
+                )
+    order = sorted(range(len(stems)), key=stems.__getitem__)
+    return ClassStats(tuple(stems[i] for i in order), counts[order])
+
+
+def _stem_reader(spec: DatasetSpec, split: str):
+    """Our entries are stems; the authors' end in the path of the train-id file."""
+    pattern = re.escape(spec.train_id_pattern.format(split=split, stem="\0"))
+    authors = re.compile("(?:.*/)?" + pattern.replace(re.escape("\0"), "(.+)"))
+
+    def stem_of(name: str) -> str:
+        match = authors.fullmatch(name)
+        return match.group(1) if match else name
+
+    return stem_of

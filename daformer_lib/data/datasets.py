@@ -1,0 +1,146 @@
+"""One split of one data set on disk: images at training size, with or without labels.
+
+Sizes follow the authors (lhoyer/DAFormer): GTA is fitted into 1280x720, which makes 1914x1052 into
+1280x704; SYNTHIA stays 1280x760, Cityscapes becomes 1024x512, ACDC and Dark Zurich 960x540.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from daformer_lib import files
+from daformer_lib.data import transforms
+from daformer_lib.data.class_stats import ClassStats, read_class_stats
+from daformer_lib.data.on_disk import conversion_command, image_stems
+from daformer_lib.specs import DatasetSpec
+
+Sample = tuple[np.ndarray, np.ndarray | None]  # (H, W, 3) uint8 RGB, (H, W) uint8 train id
+
+
+class SegmentationDataset:
+    """Images (and labels) of a split, by number; decoded ones stay in memory while they fit."""
+
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        data_root: str | Path,
+        split: str,
+        labelled: bool = True,
+        max_images: int | None = None,  # evenly spaced over the sorted names
+        cache_bytes: int = 0,
+    ) -> None:
+        self.spec, self.data_root, self.split = spec, Path(data_root), split
+        self.labelled = labelled
+        self.stats = read_class_stats(spec, data_root, split) if labelled else None
+        stems = _labelled_stems(spec, data_root, split, self.stats) if labelled else None
+        self.stems = _spread(stems or image_stems(spec, data_root, split), max_images)
+        self._cache: dict[int, Sample] = {}
+        self._cache_left = cache_bytes
+
+    def __len__(self) -> int:
+        return len(self.stems)
+
+    def load(self, index: int) -> Sample:
+        """Image and train ids at the spec's training size. Do not write into them: cached."""
+        if index in self._cache:
+            return self._cache[index]
+        sample = self._read(index)
+        need = sum(array.nbytes for array in sample if array is not None)
+        if need <= self._cache_left:
+            self._cache[index] = sample
+            self._cache_left -= need
+        return sample
+
+    def full_label(self, index: int) -> np.ndarray:
+        """(H, W) uint8 train ids at the label file's own size, which evaluation compares at."""
+        path = self.spec.train_id_path(self.data_root, self.split, self.stems[index])
+        try:
+            return files.read_gray(path)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"{path} is missing: the labels of {self.spec.name} are not converted; "
+                f"run: {self._command}"
+            ) from None
+
+    def load_for_evaluation(self, index: int) -> tuple[Tensor, np.ndarray]:
+        """Image (3, h, w) float32 normalised at training size, and `full_label` (H, W) uint8."""
+        image = self._resized(self._read_image(index))
+        return transforms.to_tensors(image, None)[0], self.full_label(index)
+
+    def class_stats(self) -> ClassStats:
+        """Pixels of each class in each of ``stems``; needs the conversion's statistics."""
+        if self.stats is None:
+            raise FileNotFoundError(
+                f"no class statistics for {self.spec.name}/{self.split} in "
+                f"{self.spec.root(self.data_root)}; run: {self._command}"
+            )
+        return self.stats.of(self.stems)
+
+    @property
+    def _command(self) -> str:
+        return conversion_command(self.spec, self.data_root)
+
+    def _read_image(self, index: int) -> np.ndarray:
+        path = self.spec.image_path(self.data_root, self.split, self.stems[index])
+        try:
+            return files.read_image(path)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"{path} is gone, though it is in the list of {self.spec.name}/{self.split}; "
+                f"put it back, or make the list again: {self._command}"
+            ) from None
+
+    def _read(self, index: int) -> Sample:
+        image = self._read_image(index)
+        if not self.labelled:
+            return self._resized(image), None
+        label = self.full_label(index)
+        if label.shape != image.shape[:2]:
+            raise ValueError(
+                f"{self.spec.name} {self.stems[index]}: image {_wh(image)} and label {_wh(label)} "
+                f"differ in size; convert again, which leaves such pairs out: {self._command}"
+            )
+        small = self._resized(image)
+        return small, transforms.resize_label(label, small.shape[1::-1])
+
+    def _resized(self, image: np.ndarray) -> np.ndarray:
+        own = (image.shape[1], image.shape[0])
+        size = transforms.fit_size(own, self.spec.size, self.spec.keep_ratio)
+        return transforms.resize_image(image, size)
+
+
+def _labelled_stems(
+    spec: DatasetSpec, data_root: str | Path, split: str, stats: ClassStats | None
+) -> list[str]:
+    if stats is not None:
+        if not stats.stems:
+            raise ValueError(
+                f"the class statistics of {spec.name}/{split} name no file: its conversion found "
+                f"no usable pair; see its messages: {conversion_command(spec, data_root)}"
+            )
+        return list(stats.stems)
+    stems = image_stems(spec, data_root, split)
+    missing = [s for s in stems if not spec.train_id_path(data_root, split, s).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(stems)} images of {spec.name}/{split} have no train-id label "
+            f"(first: {spec.train_id_path(data_root, split, missing[0])}); "
+            f"run: {conversion_command(spec, data_root)}"
+        )
+    return stems
+
+
+def _spread(stems: list[str], limit: int | None) -> list[str]:
+    """At most ``limit`` stems, evenly spaced: neighbours are often frames of one drive."""
+    if limit is None or limit >= len(stems):
+        return stems
+    if limit < 1:
+        raise ValueError(f"max_images {limit} must be at least 1, or None for all")
+    return [stems[i * len(stems) // limit] for i in range(limit)]
+
+
+def _wh(array: np.ndarray) -> str:
+    return f"{array.shape[1]}x{array.shape[0]}"

@@ -1,0 +1,225 @@
+"""Batches for training, as a function of (seed, step) alone.
+
+Sample number n of a stream takes its generator from (seed, stream, n): the number of workers
+changes nothing, and going on at step s is starting there. Which images meet follows the authors
+(lhoyer/DAFormer, UDADataset): with Rare Class Sampling the class picks the source image and the
+target image is uniform; without it, pairs run through the product of both sets, shuffled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from daformer_lib.batch import Labelled, Unlabelled
+from daformer_lib.config import DataConfig, Mode
+from daformer_lib.data import transforms
+from daformer_lib.data.datasets import SegmentationDataset
+from daformer_lib.data.order import PairOrder, generator
+from daformer_lib.data.rare_class import RareClassSampler, crop_until
+from daformer_lib.specs import DatasetSpec
+
+MODES: tuple[Mode, ...] = ("oracle", "source_only", "uda")
+_NO_END = 2**40  # steps
+
+
+class TrainBatch(NamedTuple):
+    """One step's data, on the CPU."""
+
+    source: Labelled  # the target's own labelled images in mode "oracle"
+    target: Unlabelled | None  # None unless mode is "uda"
+    files: tuple[str, ...]  # stems: the labelled ones, then the target's
+
+
+class Drawn(NamedTuple):
+    """One augmented sample."""
+
+    image: np.ndarray  # (h, w, 3) uint8 RGB, the crop's size or smaller
+    label: np.ndarray | None  # (h, w) uint8
+    stem: str
+
+
+class LabelledStream:
+    """Draw number -> labelled crop."""
+
+    def __init__(
+        self,
+        dataset: SegmentationDataset,
+        config: DataConfig,
+        seed: int,
+        sampler: RareClassSampler | None = None,
+    ) -> None:
+        self.dataset, self.config, self.seed, self.sampler = dataset, config, seed, sampler
+
+    def sample(self, draw: int, index: int) -> Drawn:
+        """``index`` is the image without RCS; with it, the drawn class decides."""
+        rng = generator(self.seed, "labelled", draw)
+        if self.sampler is None:
+            image, label = self.dataset.load(index)
+            box = self._box(label, rng)
+        else:
+            wanted, index = self.sampler.draw(rng)
+            image, label = self.dataset.load(index)
+            box = self._box_with(wanted, label, rng)
+        return self._augment(image, label, box, rng, self.dataset.stems[index])
+
+    def _box(self, label: np.ndarray, rng: np.random.Generator) -> transforms.Box:
+        return transforms.random_crop(label, self.config.crop, rng, self.config.cat_max_ratio)
+
+    def _box_with(self, wanted: int, label: np.ndarray, rng: np.random.Generator) -> transforms.Box:
+        """A crop that shows enough of the drawn class; the image is read once for all tries."""
+
+        def draw() -> tuple[transforms.Box, np.ndarray]:
+            box = self._box(label, rng)
+            return box, box.cut(label)
+
+        config = self.config
+        return crop_until(draw, wanted, config.rcs_min_crop_pixels, config.rcs_max_loads)[0]
+
+    def _augment(
+        self,
+        image: np.ndarray,
+        label: np.ndarray,
+        box: transforms.Box,
+        rng: np.random.Generator,
+        stem: str,
+    ) -> Drawn:
+        image, label = box.cut(image), box.cut(label)
+        if transforms.random_flip(rng):
+            image, label = transforms.flip(image), transforms.flip(label)
+        if self.config.photometric:
+            image = transforms.photometric_distortion(np.ascontiguousarray(image), rng)
+        return Drawn(image, label, stem)
+
+
+class UnlabelledStream:
+    """Draw number -> target crop, without a label and without a look at one."""
+
+    def __init__(self, dataset: SegmentationDataset, config: DataConfig, seed: int) -> None:
+        self.dataset, self.config, self.seed = dataset, config, seed
+
+    def sample(self, draw: int, index: int | None) -> Drawn:
+        """``index`` None draws the image uniformly, as the authors do beside RCS."""
+        rng = generator(self.seed, "unlabelled", draw)
+        if index is None:
+            index = int(rng.integers(len(self.dataset)))
+        image = self.dataset.load(index)[0]
+        image = transforms.draw_box(image.shape[:2], self.config.crop, rng).cut(image)
+        if transforms.random_flip(rng):
+            image = transforms.flip(image)
+        return Drawn(image, None, self.dataset.stems[index])
+
+
+class BatchStream(Dataset):
+    """Step number -> batch. Draw numbers count images over all steps and ranks."""
+
+    def __init__(
+        self,
+        labelled: LabelledStream,
+        target: UnlabelledStream | None,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if not 0 <= rank < world:
+            raise ValueError(f"rank {rank} must lie in 0..{world - 1} (world {world})")
+        self.labelled, self.target, self.rank, self.world = labelled, target, rank, world
+        self.order = PairOrder(len(labelled.dataset), len(target.dataset) if target else 1, seed)
+
+    def __getitem__(self, step: int) -> TrainBatch:
+        size = self.labelled.config.batch_size
+        first = (step * self.world + self.rank) * size
+        pairs = [(draw, *self.order[draw]) for draw in range(first, first + size)]
+        crop, ignore = self.labelled.config.crop, self.labelled.dataset.spec.ignore
+        sources = [self.labelled.sample(draw, i) for draw, i, _ in pairs]
+        labels = transforms.stack_labels([s.label for s in sources], crop, ignore)
+        source = Labelled.certain(transforms.stack_images([s.image for s in sources], crop), labels)
+        stems = tuple(s.stem for s in sources)
+        if self.target is None:
+            return TrainBatch(source, None, stems)
+        uniform = self.labelled.sampler is not None
+        targets = [self.target.sample(draw, None if uniform else j) for draw, _, j in pairs]
+        target = Unlabelled(transforms.stack_images([t.image for t in targets], crop))
+        return TrainBatch(source, target, stems + tuple(t.stem for t in targets))
+
+
+def training_stream(
+    config: DataConfig,
+    source_spec: DatasetSpec,
+    target_spec: DatasetSpec,
+    seed: int,
+    mode: Mode = "uda",
+    rank: int = 0,
+    world: int = 1,
+) -> BatchStream:
+    """The batches of a run, by step number. In "oracle" the labelled set is the target's."""
+    if mode not in MODES:
+        raise ValueError(f"mode {mode!r} is unknown; known: {list(MODES)}")
+    cache = config.cache_bytes // max(1, config.workers) // (2 if mode == "uda" else 1)
+    spec = target_spec if mode == "oracle" else source_spec
+    limit = config.max_target_images if mode == "oracle" else config.max_source_images
+    dataset = SegmentationDataset(
+        spec, config.data_root, "train", max_images=limit, cache_bytes=cache
+    )
+    sampler = None
+    if config.rcs_temperature is not None:
+        counts = dataset.class_stats().counts
+        sampler = RareClassSampler(
+            counts, config.rcs_temperature, config.rcs_min_pixels, spec.classes
+        )
+    labelled = LabelledStream(dataset, config, seed, sampler)
+    target = None
+    if mode == "uda":
+        images = SegmentationDataset(
+            target_spec,
+            config.data_root,
+            "train",
+            labelled=False,
+            max_images=config.max_target_images,
+            cache_bytes=cache,
+        )
+        target = UnlabelledStream(images, config, seed)
+    return BatchStream(labelled, target, seed, rank, world)
+
+
+def training_batches(
+    config: DataConfig,
+    source_spec: DatasetSpec,
+    target_spec: DatasetSpec,
+    seed: int,
+    start_step: int = 0,
+    stop_step: int | None = None,
+    mode: Mode = "uda",
+    rank: int = 0,
+    world: int = 1,
+) -> Iterator[TrainBatch]:
+    """Batches of the steps start_step..stop_step-1 (without end by default), in order."""
+    stream = training_stream(config, source_spec, target_spec, seed, mode, rank, world)
+    steps = range(start_step, _NO_END if stop_step is None else stop_step)
+    if config.workers == 0:
+        return map(stream.__getitem__, steps)
+    loader = DataLoader(
+        stream,
+        batch_size=None,  # a sample already is a batch
+        sampler=steps,
+        num_workers=config.workers,
+        pin_memory=torch.cuda.is_available(),
+        collate_fn=_as_is,
+        worker_init_fn=_one_thread,
+        generator=torch.Generator(),  # else it draws from the global one, which dropout uses
+    )
+    return iter(loader)
+
+
+def _as_is(batch: TrainBatch) -> TrainBatch:
+    return batch  # the default conversion would turn the tuple of names into a list
+
+
+def _one_thread(worker: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,156 @@
+"""Inference and the metric: confusion matrix, IoU, mIoU.
+
+The authors' protocol (facts sheet, 24-25): the whole image at the training size, logits resized to
+the input and then to the label's own size, softmax, argmax; a class that is absent from the truth
+but predicted counts as IoU 0, one absent from both is NaN and left out of the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from daformer_lib.specs import IGNORE
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a network got right, from its confusion matrix."""
+
+    confusion: np.ndarray  # (K, K) int64 pixels: rows = truth, columns = prediction
+
+    @property
+    def iou(self) -> np.ndarray:
+        """(K,) float64 in [0, 1]; NaN where a class is in neither truth nor prediction."""
+        hit = np.diag(self.confusion).astype(np.float64)
+        union = self.confusion.sum(0) + self.confusion.sum(1) - np.diag(self.confusion)
+        return _ratio(hit, union)
+
+    @property
+    def recall(self) -> np.ndarray:
+        """(K,) share of each class's true pixels that were found."""
+        return _ratio(np.diag(self.confusion), self.confusion.sum(1))
+
+    @property
+    def precision(self) -> np.ndarray:
+        """(K,) share of each class's predicted pixels that are right."""
+        return _ratio(np.diag(self.confusion), self.confusion.sum(0))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of labelled pixels that are right."""
+        return float(np.diag(self.confusion).sum() / max(self.confusion.sum(), 1))
+
+    def miou(self, classes: Sequence[int] | None = None) -> float:
+        """Mean IoU in [0, 1] over `classes` (all by default), NaN left out."""
+        iou = self.iou if classes is None else self.iou[list(classes)]
+        return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    nan = np.full(part.shape, np.nan)
+    return np.divide(part, whole, out=nan, where=whole > 0, dtype=np.float64)
+
+
+def confusion_matrix(prediction: np.ndarray, truth: np.ndarray, num_classes: int) -> np.ndarray:
+    """(K, K) int64; pixels whose truth is 255 do not count."""
+    known = truth != IGNORE
+    pairs = truth[known].astype(np.int64) * num_classes + prediction[known]
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module,
+    image: Tensor,
+    size: tuple[int, int] | None = None,
+    window: tuple[int, int] | None = None,
+    stride: tuple[int, int] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Label and confidence of images (B, 3, H, W), at `size` (height, width).
+
+    Args:
+        window, stride: slide a window of this (height, width) and average the logits where windows
+            overlap; the whole image at once when None.
+
+    Returns:
+        (B, h, w) int64 train ids and (B, h, w) float32 probabilities of these.
+    """
+    if window is None:
+        logits = _resize(model(image)[0], image.shape[-2:])
+    else:
+        logits = slide(model, image, window, stride or window)
+    confidence, label = _resize(logits, size or image.shape[-2:]).softmax(1).max(1)
+    return label, confidence
+
+
+def slide(
+    model: nn.Module, image: Tensor, window: tuple[int, int], stride: tuple[int, int]
+) -> Tensor:
+    """Average logits (B, K, H, W) of overlapping windows; the last ones touch the border."""
+    total, count = None, image.new_zeros(image.shape[-2:])
+    for top in _starts(image.shape[-2], window[0], stride[0]):
+        for left in _starts(image.shape[-1], window[1], stride[1]):
+            box = (..., slice(top, top + window[0]), slice(left, left + window[1]))
+            logits = _resize(model(image[box])[0], image[box].shape[-2:])
+            if total is None:
+                total = logits.new_zeros(*logits.shape[:2], *image.shape[-2:])
+            total[box] += logits
+            count[box[1:]] += 1
+    return total / count
+
+
+def _starts(size: int, window: int, stride: int) -> list[int]:
+    last = max(size - window, 0)
+    return sorted({*range(0, last, stride), last})
+
+
+def _resize(logits: Tensor, size: Sequence[int]) -> Tensor:
+    if tuple(logits.shape[-2:]) == tuple(size):
+        return logits
+    return F.interpolate(logits, tuple(size), mode="bilinear", align_corners=False)
+
+
+def evaluate(
+    model: nn.Module,
+    samples: Iterable[tuple[Tensor, np.ndarray]],
+    num_classes: int,
+    device: torch.device | str = "cpu",
+    batch_size: int = 1,
+) -> Scores:
+    """Scores of `model` over (image (3, H, W) normalised, truth (h, w) train ids) pairs.
+
+    Streams: memory does not grow with the number of samples. BatchNorm and dropout are in eval mode
+    meanwhile and get their modes back.
+    """
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    confusion = np.zeros((num_classes, num_classes), dtype=np.int64)
+    try:
+        for batch in _batched(samples, batch_size):
+            images = torch.stack([image for image, _ in batch]).to(device)
+            labels, _ = predict(model, images, batch[0][1].shape)
+            for label, (_, truth) in zip(labels.cpu().numpy(), batch):
+                confusion += confusion_matrix(label, truth, num_classes)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    return Scores(confusion)
+
+
+def _batched(samples: Iterable, size: int) -> Iterable[list]:
+    """Up to `size` neighbours whose images and truths have the same shapes."""
+    batch: list = []
+    for image, truth in samples:
+        same = not batch or (batch[0][0].shape, batch[0][1].shape) == (image.shape, truth.shape)
+        if len(batch) == size or not same:
+            yield batch
+            batch = []
+        batch.append((image, truth))
+    if batch:
+        yield batch

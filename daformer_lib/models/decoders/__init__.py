@@ -1,0 +1,1 @@
+"""Decoders: four features of an encoder -> logits (B, K, h, w). `builder.py` has their numbers."""

@@ -1,0 +1,92 @@
+"""Building blocks that several decoders share.
+
+Attribute names (`conv`, `bn`, `depthwise_conv`, ...) are those of the authors' checkpoints, so that
+their files fit without a map. Initialisation follows the authors' too: Kaiming fan-out that ignores
+groups, classifiers with standard deviation 0.01, linear layers PyTorch's own.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from daformer_lib.models.resize import resize_bilinear
+
+
+class ConvBlock(nn.Module):
+    """Convolution, then BatchNorm (without it the convolution has a bias), then ReLU."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        norm: bool = True,
+    ) -> None:
+        super().__init__()
+        padding = dilation * (kernel // 2)
+        self.conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            bias=not norm,
+        )
+        self.bn = nn.BatchNorm2d(out_channels) if norm else nn.Identity()
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+        if not norm:
+            nn.init.zeros_(self.conv.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)), inplace=True)
+
+
+class SeparableConv(nn.Module):
+    """A depthwise, then a pointwise convolution, each followed by BatchNorm and ReLU."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, dilation: int = 1, norm: bool = True
+    ) -> None:
+        super().__init__()
+        self.depthwise_conv = ConvBlock(
+            in_channels, in_channels, 3, dilation, groups=in_channels, norm=norm
+        )
+        self.pointwise_conv = ConvBlock(in_channels, out_channels, norm=norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pointwise_conv(self.depthwise_conv(x))
+
+
+class LinearEmbedding(nn.Module):
+    """One linear layer on each position: a feature (B, C, H, W) -> (B, width, H, W)."""
+
+    def __init__(self, in_channels: int, width: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(in_channels, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, _, h, w = x.shape
+        tokens = self.proj(x.flatten(2).transpose(1, 2))  # (B, C, H, W) -> (B, H*W, width)
+        return tokens.transpose(1, 2).reshape(b, -1, h, w)  # -> (B, width, H, W)
+
+
+def make_classifier(in_channels: int, num_classes: int) -> nn.Conv2d:
+    """The 1x1 convolution that gives the logits."""
+    conv = nn.Conv2d(in_channels, num_classes, 1)
+    nn.init.normal_(conv.weight, std=0.01)
+    nn.init.zeros_(conv.bias)
+    return conv
+
+
+def resize_to(x: Tensor, reference: Tensor) -> Tensor:
+    """Bilinear, to the height and width of `reference`."""
+    return resize_bilinear(x, reference.shape[-2:])
+
+
+def enlarge(x: Tensor, times: int) -> Tensor:
+    """Bilinear, to `times` the height and width."""
+    return resize_bilinear(x, (x.shape[-2] * times, x.shape[-1] * times))

@@ -1,0 +1,32 @@
+"""Bilinear resizing, fast to differentiate on a CPU.
+
+The same arithmetic as `F.interpolate(mode="bilinear", align_corners=False)`, to float32 rounding.
+On one CPU thread PyTorch's own needs 4.8 ms, forward and backward, to bring 2 x 19 x 32 x 32 logits
+to 128 x 128; two matrix products need 0.8 ms. So float32 on the CPU goes through the products.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@functools.lru_cache(maxsize=64)
+def _interpolation_matrix(size_in: int, size_out: int) -> Tensor:
+    """(size_out, size_in): what each output position takes from each input position."""
+    basis = torch.eye(size_in).view(1, size_in, size_in, 1)  # channel i is 1 at row i
+    columns = F.interpolate(basis, (size_out, 1), mode="bilinear", align_corners=False)
+    return columns[0, :, :, 0].T.contiguous()
+
+
+def resize_bilinear(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, C, h, w) -> (B, C, *size)."""
+    if tuple(x.shape[-2:]) == tuple(size):
+        return x
+    if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+        return F.interpolate(x, size, mode="bilinear", align_corners=False)
+    height, width = (_interpolation_matrix(*pair) for pair in zip(x.shape[-2:], size))
+    return height @ x @ width.T

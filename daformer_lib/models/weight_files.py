@@ -1,0 +1,128 @@
+"""Reading weight files without running what is in them.
+
+A `.pth` file is a pickle, and a pickle can run any program while it is read. So nothing here
+unpickles freely: `read_weights` uses PyTorch's `weights_only` reader, which refuses everything but
+tensors and plain containers, and `extract_tensors` rescues the tensors of a file that this reader
+refuses, by putting an inert stand-in wherever the file asks for anything else.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from daformer_lib.files import write_atomic
+
+StateDict = dict[str, Tensor]
+
+
+def read_weights(path: str | Path) -> StateDict:
+    """Name -> tensor of a `.safetensors` or `.pth` file, out of its `state_dict` if it has one."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no weight file at {path}")
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        _refuse(path, error)
+    return unwrap(content, str(path))
+
+
+def unwrap(content: Any, source: str = "the checkpoint") -> StateDict:
+    """The tensors of a checkpoint: itself, or what stands under its `state_dict`."""
+    if not isinstance(content, dict):
+        raise ValueError(f"{source} holds a {type(content).__name__}, not a dict of tensors")
+    state = content.get("state_dict", content)
+    others = [str(name) for name, value in state.items() if not isinstance(value, Tensor)]
+    if others or not state:
+        shown = ", ".join(others[:5]) or "nothing"
+        raise ValueError(
+            f"{source} holds no weights: expected name -> tensor, at the top or under "
+            f"'state_dict'; found {shown} without a tensor"
+        )
+    return dict(state)
+
+
+def _refuse(path: Path, error: Exception) -> NoReturn:
+    reason = str(error).strip().splitlines()[-1] if str(error).strip() else "no reason given"
+    raise ValueError(
+        f"{path} holds more than tensors and plain containers, so reading it could run code; it "
+        f"was not read ({reason}). Convert it once, safely: daformer_lib.models.weight_files."
+        f"extract_tensors({str(path)!r}, {str(path.with_suffix('.safetensors'))!r}) keeps its "
+        "tensors and drops everything else unseen"
+    ) from error
+
+
+def extract_tensors(path: str | Path, target: str | Path) -> StateDict:
+    """Write the weights of a refused `.pth` file to `target` (.safetensors); return them.
+
+    Only tensors, containers, numbers and strings are built. Whatever else the file names becomes a
+    `_Nothing`: its module is not imported, its code never runs.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith("constants.pkl") for name in archive.namelist()):
+                raise ValueError(f"{path} is a TorchScript program, not a checkpoint; not read")
+    tensors_only = SimpleNamespace(
+        Unpickler=_TensorUnpickler, load=_load_tensors, __name__="pickle"
+    )
+    content = torch.load(path, map_location="cpu", weights_only=False, pickle_module=tensors_only)
+    weights = unwrap(content, str(path))
+    state = {name: tensor.detach().clone().contiguous() for name, tensor in weights.items()}
+    write_atomic(target, save(state))
+    return state
+
+
+class _Nothing:
+    """Stands where a file names a class or function that is no part of a tensor."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> _Nothing:
+        return super().__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def append(self, item: Any) -> None:
+        pass
+
+    def extend(self, items: Any) -> None:
+        pass
+
+    def add(self, item: Any) -> None:
+        pass
+
+
+_TENSOR_PARTS = {
+    ("collections", "OrderedDict"),
+    ("torch._utils", "_rebuild_tensor"),
+    ("torch._utils", "_rebuild_tensor_v2"),
+    ("torch._utils", "_rebuild_parameter"),
+}
+
+
+class _TensorUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _TENSOR_PARTS:
+            return super().find_class(module, name)
+        if module == "torch" and name.endswith("Storage"):
+            return getattr(torch, name)
+        return _Nothing
+
+
+def _load_tensors(file: Any, **options: Any) -> Any:
+    return _TensorUnpickler(file, **options).load()

@@ -1,0 +1,34 @@
+"""Have the data that an experiment needs: drawn if they are mini domains, converted, checked."""
+
+from __future__ import annotations
+
+from daformer_lib.config import DataConfig
+from daformer_lib.data.class_stats import read_class_stats
+from daformer_lib.data.convert import convert
+from daformer_lib.data.mini import MINI_NAMES, SMOKE_COUNTS, MiniCounts, make_mini
+from daformer_lib.progress import Report, silent
+from daformer_lib.specs import get_spec
+
+WORKERS = 2
+
+
+def mini_counts(profile: str) -> MiniCounts:
+    """Images per set: a handful at smoke, else enough to train on."""
+    return SMOKE_COUNTS if profile == "smoke" else MiniCounts()
+
+
+def prepare(data: DataConfig, profile: str, report: Report = silent) -> None:
+    """Draw missing mini domains, convert unconverted labels; quick when all is there.
+
+    Raises:
+        FileNotFoundError: a real data set is missing; the message says what is expected where.
+    """
+    names = list(dict.fromkeys((data.source, data.target)))
+    mini = [name for name in names if name in MINI_NAMES]
+    if mini:
+        make_mini(data.data_root, mini, mini_counts(profile), workers=WORKERS, progress=report)
+    for name in names:
+        spec = get_spec(name)
+        for split in spec.splits:
+            if read_class_stats(spec, data.data_root, split) is None:
+                convert(spec, data.data_root, split, WORKERS, report)

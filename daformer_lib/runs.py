@@ -1,0 +1,230 @@
+"""A run's folder: what training writes and everything else reads.
+
+    config.json       the Experiment
+    metrics.csv       step, rate, losses and confidence, every log_every steps
+    evals.json        scores of student and teacher at each evaluation
+    snapshots/        step_000800.npz: teacher label, confidence, student label of fixed images
+    checkpoints/      last.pt: everything needed to go on
+    tb/               TensorBoard
+    result.json       written last: its presence means the run is complete
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from daformer_lib.config import Experiment
+from daformer_lib.evaluate import Scores
+from daformer_lib.files import read_json, write_atomic, write_json
+from daformer_lib.specs import get_spec
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one model on one split at one step."""
+
+    step: int
+    model: str  # "student" or "teacher"
+    split: str
+    scores: Scores
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "model": self.model,
+            "split": self.split,
+            "miou": round(self.scores.miou(), 6),
+            "iou": [None if np.isnan(v) else round(float(v), 6) for v in self.scores.iou],
+            "confusion": self.scores.confusion.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Evaluation:
+        scores = Scores(np.array(values["confusion"], dtype=np.int64))
+        return cls(values["step"], values["model"], values["split"], scores)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What teacher and student thought of the fixed images at one step."""
+
+    step: int
+    stems: tuple[str, ...]
+    student_label: np.ndarray  # (N, H, W) uint8 train id
+    teacher_label: np.ndarray | None  # (N, H, W) uint8; None for runs without a teacher
+    confidence: np.ndarray  # (N, H, W) uint8, probability x 255, of the teacher (else the student)
+
+
+class Run:
+    """Read access to a run's folder."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "config.json").exists():
+            raise FileNotFoundError(
+                f"{self.folder} is no run: it has no config.json; train one, or name another folder"
+            )
+
+    @property
+    def is_complete(self) -> bool:
+        return (self.folder / "result.json").exists()
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        return Experiment.from_dict(read_json(self.folder / "config.json"))
+
+    @cached_property
+    def result(self) -> dict[str, Any]:
+        """Seconds, versions, machine and the final scores in short; only of a complete run."""
+        return read_json(self.folder / "result.json")
+
+    @property
+    def name(self) -> str:
+        return self.experiment.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return get_spec(self.experiment.data.target).classes
+
+    @cached_property
+    def evaluations(self) -> list[Evaluation]:
+        path = self.folder / "evals.json"
+        return [Evaluation.from_dict(v) for v in read_json(path)] if path.exists() else []
+
+    def final(self, model: str = "student", split: str = "val") -> Scores:
+        """Scores of the last step; raises KeyError with what there is."""
+        found = [e for e in self.evaluations if (e.model, e.split) == (model, split)]
+        if not found:
+            have = sorted({(e.model, e.split) for e in self.evaluations})
+            raise KeyError(f"{self.folder} holds no scores of {model} on {split}; it has {have}")
+        return max(found, key=lambda e: e.step).scores
+
+    def curve(self, model: str = "student", split: str = "val") -> tuple[list[int], list[float]]:
+        """Steps and mIoU in percent of every evaluation."""
+        found = [e for e in self.evaluations if (e.model, e.split) == (model, split)]
+        return [e.step for e in found], [100 * e.scores.miou() for e in found]
+
+    def metrics(self) -> dict[str, np.ndarray]:
+        """Columns of metrics.csv; NaN where a value was not logged."""
+        with (self.folder / "metrics.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        names = rows[0].keys() if rows else ()
+        return {n: np.array([float(r[n] or "nan") for r in rows]) for n in names}
+
+    def snapshot_steps(self) -> list[int]:
+        files = (self.folder / "snapshots").glob("step_*.npz")
+        return sorted(int(f.stem.removeprefix("step_")) for f in files)
+
+    def snapshot(self, step: int) -> Snapshot:
+        path = self.folder / "snapshots" / f"step_{step:06d}.npz"
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{self.folder} has no snapshot of step {step}; it has {self.snapshot_steps()}"
+            )
+        with np.load(path, allow_pickle=False) as kept:
+            teacher = kept.get("teacher_label")
+            stems = tuple(str(s) for s in kept["stems"])
+            return Snapshot(step, stems, kept["student_label"], teacher, kept["confidence"])
+
+    def student_weights(self) -> dict[str, torch.Tensor]:
+        return self._checkpoint()["student"]
+
+    def teacher_weights(self) -> dict[str, torch.Tensor]:
+        weights = self._checkpoint().get("teacher")
+        if weights is None:
+            raise KeyError(f"{self.folder} has no teacher: its mode is {self.experiment.mode}")
+        return weights
+
+    def _checkpoint(self) -> dict[str, Any]:
+        return load_checkpoint(self.folder / "checkpoints" / "last.pt")
+
+
+class RunWriter:
+    """Write access, for training: every file is replaced whole or appended by whole rows."""
+
+    def __init__(self, folder: str | Path, experiment: Experiment) -> None:
+        self.folder = Path(folder)
+        self.checkpoint_path = self.folder / "checkpoints" / "last.pt"
+        self._evals: list[dict[str, Any]] = []
+        self._rows: list[dict[str, Any]] = []
+        config = self.folder / "config.json"
+        if config.exists():
+            old = Experiment.from_dict(read_json(config))
+            if old.key != experiment.key:
+                raise ValueError(
+                    f"{folder} holds another run ({old.name}, key {old.key}, not "
+                    f"{experiment.key}); choose another folder or delete it"
+                )
+        else:
+            write_json(config, experiment.to_dict())
+
+    def rewind(self, step: int) -> None:
+        """Forget rows and evaluations after `step`: the run goes on from its checkpoint."""
+        if (self.folder / "evals.json").exists():
+            kept = read_json(self.folder / "evals.json")
+            self._evals = [e for e in kept if e["step"] <= step]
+            write_json(self.folder / "evals.json", self._evals, indent=None)
+        if (self.folder / "metrics.csv").exists():
+            with (self.folder / "metrics.csv").open() as file:
+                self._rows = [r for r in csv.DictReader(file) if int(r["step"]) <= step]
+            self._write_rows()
+        for path in (self.folder / "snapshots").glob("step_*.npz"):
+            if int(path.stem.removeprefix("step_")) > step:
+                path.unlink()
+
+    def add_metrics(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+
+    def add_evaluation(self, evaluation: Evaluation) -> None:
+        new = evaluation.to_dict()
+        place = ("step", "model", "split")
+        self._evals = [e for e in self._evals if any(e[k] != new[k] for k in place)] + [new]
+
+    def flush(self) -> None:
+        """Write rows and evaluations; called with each checkpoint, so that they agree."""
+        self._write_rows()
+        write_json(self.folder / "evals.json", self._evals, indent=None)
+
+    def _write_rows(self) -> None:
+        names = list(dict.fromkeys(name for row in self._rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        write_atomic(self.folder / "metrics.csv", text.getvalue().encode())
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        arrays = {
+            "stems": np.array(snapshot.stems),
+            "student_label": snapshot.student_label,
+            "confidence": snapshot.confidence,
+        }
+        if snapshot.teacher_label is not None:
+            arrays["teacher_label"] = snapshot.teacher_label
+        data = io.BytesIO()
+        np.savez_compressed(data, **arrays)
+        write_atomic(self.folder / "snapshots" / f"step_{snapshot.step:06d}.npz", data.getvalue())
+
+    def save_checkpoint(self, state: dict[str, Any]) -> None:
+        data = io.BytesIO()
+        torch.save(state, data)
+        write_atomic(self.checkpoint_path, data.getvalue())
+
+    def finish(self, result: dict[str, Any]) -> None:
+        write_json(self.folder / "result.json", result)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Tensors and plain values only: a checkpoint cannot run code."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing: the run has not saved anything yet") from None

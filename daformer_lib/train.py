@@ -1,0 +1,357 @@
+"""The training loop: flat, on Lightning Fabric, resumable to the bit on the CPU.
+
+Everything that a resumed run needs is one dict (`resumable_state`). Data and mixing are drawn from
+generators made from (seed, step), so their position is the step itself.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from lightning.fabric.loggers import TensorBoardLogger
+from torch import Tensor, nn
+
+import daformer_lib
+from daformer_lib.config import Experiment
+from daformer_lib.data.datasets import SegmentationDataset
+from daformer_lib.data.loaders import TrainBatch, training_batches
+from daformer_lib.data.transforms import to_tensors
+from daformer_lib.evaluate import evaluate, predict
+from daformer_lib.models import Segmentor, build_segmentor
+from daformer_lib.optim import build_optimizer, set_learning_rates
+from daformer_lib.progress import Report, silent
+from daformer_lib.runs import Evaluation, Run, RunWriter, Snapshot, load_checkpoint
+from daformer_lib.specs import get_spec
+from daformer_lib.uda.feature_distance import ImageNetAnchor
+from daformer_lib.uda.losses import daformer_losses, source_losses
+from daformer_lib.uda.teacher import Teacher
+
+
+class Diverged(RuntimeError):
+    """A loss became NaN or infinite; the last good checkpoint is untouched."""
+
+
+@dataclass
+class Parts:
+    """The moving parts of a run."""
+
+    student: nn.Module  # as Fabric wraps it
+    network: Segmentor  # the same weights, unwrapped
+    teacher: Teacher | None
+    anchor: ImageNetAnchor | None
+    optimizer: torch.optim.Optimizer
+
+
+def train(
+    experiment: Experiment,
+    folder: str | Path,
+    *,
+    stop_after: int | None = None,
+    report: Report = silent,
+    fabric: Fabric | None = None,
+) -> Run:
+    """Train, or go on from the folder's last checkpoint; a complete run returns at once.
+
+    Args:
+        folder: the run's folder (see `runs.py`).
+        stop_after: end (with a checkpoint) once this many steps are done; the schedule keeps the
+            experiment's own length.
+        report: called with (steps done, steps, a short line).
+
+    Raises:
+        Diverged: a loss is no finite number. ValueError: the folder holds another run.
+    """
+    writer = RunWriter(folder, experiment)
+    if (writer.folder / "result.json").exists():
+        return Run(folder)
+    fabric = fabric or default_fabric(experiment)
+    parts = build_parts(experiment, fabric)
+    log = LossLog(experiment.train.log_every)
+    start, seconds = restore(parts, log, writer)
+    board = TensorBoardLogger(writer.folder, name="tb", version="", purge_step=start)
+    watch = Evaluator(experiment, parts, writer, fabric.device)
+    end = min(experiment.train.steps, stop_after or experiment.train.steps)
+    clock = time.perf_counter()
+    for step, batch in enumerate(batches(experiment, start, end), start):
+        losses = training_step(parts, experiment, step, batch, fabric)
+        done = step + 1
+        if row := log.add(done, losses, parts.optimizer.param_groups[0]["lr"]):
+            writer.add_metrics(row)
+            board.log_metrics({k: v for k, v in row.items() if k != "step"}, step=done)
+        watch.after(done, board)
+        if done % experiment.train.checkpoint_every == 0 or done == end:
+            spent = seconds + time.perf_counter() - clock
+            writer.flush()
+            writer.save_checkpoint(resumable_state(parts, log, done, spent))
+        report(done, experiment.train.steps, log.line)
+    board.finalize("success")
+    if end == experiment.train.steps:
+        writer.finish(summary(Run(folder), seconds + time.perf_counter() - clock))
+    return Run(folder)
+
+
+def default_fabric(experiment: Experiment) -> Fabric:
+    return Fabric(accelerator="auto", devices=1, precision=experiment.train.precision)
+
+
+def build_parts(experiment: Experiment, fabric: Fabric) -> Parts:
+    """Networks and optimizer at step 0; the seed decides them, and dropout from here on."""
+    torch.manual_seed(experiment.train.seed)
+    network = build_segmentor(experiment.model)
+    uda = experiment.uda
+    spec = get_spec(experiment.data.target)
+    anchor = teacher = None
+    if uda.fd_weight > 0:
+        watched = spec.things if uda.fd_on == "things" else tuple(range(spec.num_classes))
+        anchor = ImageNetAnchor(network.encoder, watched, spec.num_classes, uda.fd_min_share)
+        anchor.encoder.to(fabric.device)
+    if experiment.mode == "uda":
+        teacher = Teacher(network, uda.ema_decay)
+        teacher.model.to(fabric.device)
+    optimizer = build_optimizer(network, experiment.optim)
+    student, optimizer = fabric.setup(network, optimizer)
+    student.train()
+    torch.manual_seed(experiment.train.seed)
+    return Parts(student, network, teacher, anchor, optimizer)
+
+
+def training_step(
+    parts: Parts, experiment: Experiment, step: int, batch: TrainBatch, fabric: Fabric
+) -> dict[str, Tensor]:
+    """One optimizer step; returns the detached losses."""
+    config = experiment.train
+    set_learning_rates(parts.optimizer, step, config.steps, experiment.optim)
+    parts.optimizer.zero_grad(set_to_none=True)
+    if parts.teacher is not None:
+        parts.teacher.update(parts.network, step)
+    losses: dict[str, Tensor] = {}
+    seen: dict[str, Any] = {}
+    for named in step_losses(parts, experiment, batch, mixing_rng(config.seed, step), seen, fabric):
+        fabric.backward(torch.stack(list(named.values())).sum())
+        losses |= {name: loss.detach() for name, loss in named.items()}
+    check_finite(losses, step, batch)
+    parts.optimizer.step()
+    if "pseudo" in seen:
+        losses["confident"] = seen["pseudo"].weight.amax()
+    return losses
+
+
+def mixing_rng(seed: int, step: int) -> np.random.Generator:
+    """What is random about a step's mix, so that any step can be replayed alone."""
+    return np.random.default_rng([seed, step, 1])
+
+
+def step_losses(
+    parts: Parts,
+    experiment: Experiment,
+    batch: TrainBatch,
+    rng: np.random.Generator,
+    seen: dict[str, Any],
+    fabric: Fabric,
+) -> Iterator[dict[str, Tensor]]:
+    source = batch.source.to(fabric.device)
+    if parts.teacher is None:
+        yield source_losses(parts.student, parts.anchor, source, experiment.uda.fd_weight)
+        return
+    target = batch.target.to(fabric.device)
+    yield from daformer_losses(
+        parts.student, parts.teacher, parts.anchor, source, target, experiment.uda, rng, seen=seen
+    )
+
+
+def check_finite(losses: dict[str, Tensor], step: int, batch: TrainBatch) -> None:
+    for name, loss in losses.items():
+        if not torch.isfinite(loss):
+            raise Diverged(
+                f"step {step}: the {name} loss is {loss.item()}, with {', '.join(batch.files)}; "
+                "usual causes: a learning rate too high (lower optim.lr, lengthen warm-up) or "
+                "damaged weights. The last checkpoint is intact"
+            )
+
+
+def batches(experiment: Experiment, start: int, stop: int) -> Iterator[TrainBatch]:
+    data = experiment.data
+    return training_batches(
+        data,
+        get_spec(data.source),
+        get_spec(data.target),
+        experiment.train.seed,
+        start_step=start,
+        stop_step=stop,
+        mode=experiment.mode,
+    )
+
+
+def resumable_state(parts: Parts, log: LossLog, step: int, seconds: float) -> dict[str, Any]:
+    state = {
+        "log": log.state(),
+        "step": step,
+        "seconds": seconds,
+        "student": parts.network.state_dict(),
+        "optimizer": parts.optimizer.state_dict(),
+        "torch_rng": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        state["cuda_rng"] = torch.cuda.get_rng_state_all()
+    if parts.teacher is not None:
+        state["teacher"] = parts.teacher.model.state_dict()
+    return state
+
+
+def restore(parts: Parts, log: LossLog, writer: RunWriter) -> tuple[int, float]:
+    """Load the last checkpoint, if any; returns (steps done, seconds spent)."""
+    if not writer.checkpoint_path.exists():
+        writer.rewind(0)
+        return 0, 0.0
+    state = load_checkpoint(writer.checkpoint_path)
+    parts.network.load_state_dict(state["student"])
+    parts.optimizer.load_state_dict(state["optimizer"])
+    if parts.teacher is not None:
+        parts.teacher.model.load_state_dict(state["teacher"])
+    log.load(state["log"])
+    torch.set_rng_state(state["torch_rng"])
+    if torch.cuda.is_available() and "cuda_rng" in state:
+        torch.cuda.set_rng_state_all(state["cuda_rng"])
+    writer.rewind(state["step"])
+    return state["step"], state["seconds"]
+
+
+class LossLog:
+    """Means of the losses over `every` steps."""
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.line = ""
+        self._sums: dict[str, Tensor] = {}
+        self._count = 0
+
+    def state(self) -> dict[str, Any]:
+        return {"sums": {k: torch.as_tensor(v) for k, v in self._sums.items()}, "n": self._count}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self._sums, self._count = dict(state["sums"]), state["n"]
+
+    def add(self, done: int, losses: dict[str, Tensor], lr: float) -> dict[str, Any] | None:
+        """A row for metrics.csv every `every` steps, else None."""
+        for name, loss in losses.items():
+            self._sums[name] = self._sums.get(name, 0) + loss
+        self._count += 1
+        if done % self.every:
+            return None
+        means = {name: round(float(total) / self._count, 6) for name, total in self._sums.items()}
+        self._sums, self._count = {}, 0
+        self.line = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
+        return {"step": done, "lr": lr, **means}
+
+
+class Evaluator:
+    """Scores and snapshots of student and teacher on the target's images, at the chosen steps."""
+
+    def __init__(
+        self, experiment: Experiment, parts: Parts, writer: RunWriter, device: torch.device
+    ) -> None:
+        self.experiment, self.parts, self.writer, self.device = experiment, parts, writer, device
+        self.models: dict[str, nn.Module] = {"student": parts.network}
+        if parts.teacher is not None:
+            self.models["teacher"] = parts.teacher.model
+
+    def after(self, done: int, board: TensorBoardLogger) -> None:
+        config = self.experiment.train
+        last = done == config.steps
+        if last or done % config.eval_every == 0:
+            for split in config.final_splits if last else (config.eval_split,):
+                self._score(done, split, None if last else config.max_eval_images, board)
+        if config.snapshot_every and (last or done % config.snapshot_every == 0):
+            self.writer.save_snapshot(self._snapshot(done))
+
+    def _score(self, done: int, split: str, limit: int | None, board: TensorBoardLogger) -> None:
+        spec = get_spec(self.experiment.data.target)
+        for name, model in self.models.items():
+            samples = evaluation_samples(self.experiment, split, limit)
+            scores = evaluate(model, samples, spec.num_classes, self.device, batch_size=8)
+            self.writer.add_evaluation(Evaluation(done, name, split, scores))
+            board.log_metrics({f"{split}/miou_{name}": scores.miou()}, step=done)
+
+    def _snapshot(self, done: int) -> Snapshot:
+        config = self.experiment.train
+        dataset = target_dataset(self.experiment, config.eval_split)
+        chosen = np.linspace(0, len(dataset) - 1, min(config.snapshot_images, len(dataset)))
+        indices = [round(i) for i in chosen]
+        images = torch.stack([to_tensors(*dataset.load(i))[0] for i in indices]).to(self.device)
+        seen = {name: label_images(model, images) for name, model in self.models.items()}
+        student = seen["student"][0]
+        teacher = seen["teacher"][0] if "teacher" in seen else None
+        confidence = seen.get("teacher", seen["student"])[1]
+        stems = tuple(dataset.stems[i] for i in indices)
+        return Snapshot(done, stems, student, teacher, confidence)
+
+
+def label_images(model: nn.Module, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """(N, H, W) uint8 labels and uint8 confidence (probability x 255), in eval mode."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    label, confidence = predict(model, images)
+    for module, training in modes.items():
+        module.training = training
+    return label.byte().cpu().numpy(), (confidence * 255).round().byte().cpu().numpy()
+
+
+def target_dataset(experiment: Experiment, split: str) -> SegmentationDataset:
+    data = experiment.data
+    return SegmentationDataset(get_spec(data.target), data.data_root, split)
+
+
+def evaluation_samples(
+    experiment: Experiment, split: str, limit: int | None
+) -> Iterator[tuple[Tensor, np.ndarray]]:
+    dataset = target_dataset(experiment, split)
+    count = len(dataset) if limit is None else min(limit, len(dataset))
+    for i in np.linspace(0, len(dataset) - 1, count).round().astype(int):
+        yield dataset.load_for_evaluation(int(i))
+
+
+def summary(run: Run, seconds: float) -> dict[str, Any]:
+    """What result.json says."""
+    experiment = run.experiment
+    last = [e for e in run.evaluations if e.step == experiment.train.steps]
+    return {
+        "name": experiment.name,
+        "key": experiment.key,
+        "seed": experiment.train.seed,
+        "steps": experiment.train.steps,
+        "seconds": round(seconds, 1),
+        "miou": {f"{e.model}/{e.split}": round(e.scores.miou(), 6) for e in last},
+        "machine": machine(),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Enough to tell two machines apart in a table, without naming the host."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "system": platform.system(),
+        "processor": gpu or cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "daformer_course": daformer_lib.__version__,
+    }
+
+
+def cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,186 @@
+"""ClassMix: paste half of a source image's classes onto a target image.
+
+Olsson et al., arXiv:2007.07936, in the cross-domain form of DACS (Tranheden et al.,
+arXiv:2007.08702). Departs from the papers as the authors' code does: classes are drawn from the
+whole batch, ignored pixels included, and both colour jitter and blur act on the whole mixed image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from daformer_lib.batch import Labelled
+from daformer_lib.config import UDAConfig
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Jitter(NamedTuple):
+    """One sample's colour jitter."""
+
+    brightness: float  # added, minus 1
+    contrast: float  # factor
+    saturation: float  # factor, in HSV
+    hue: float  # turns of the colour circle
+    order: tuple[int, ...]  # positions in JITTER_STEPS
+
+
+class MixPlan(NamedTuple):
+    """Everything random about a mix: pass it in to replay a step, read it out to record one."""
+
+    classes: tuple[tuple[int, ...], ...]  # per sample, the pasted train ids
+    jitter: tuple[Jitter, ...] | None = None  # per sample
+    blur: tuple[float, ...] | None = None  # per sample, sigma in pixels
+
+
+def draw_classes(label: Tensor, rng: np.random.Generator) -> tuple[tuple[int, ...], ...]:
+    """For each sample half (rounded up) of the labels that occur in the batch (B, H, W)."""
+    pool = torch.unique(label).tolist()
+    half = math.ceil(len(pool) / 2)
+    return tuple(
+        tuple(int(c) for c in rng.choice(pool, half, replace=False)) for _ in range(len(label))
+    )
+
+
+def draw_jitter(strength: float, rng: np.random.Generator) -> Jitter:
+    low, high = 1 - strength, 1 + strength
+    brightness, contrast, saturation = (float(v) for v in rng.uniform(low, high, 3))
+    hue = float(rng.uniform(-strength, strength))
+    return Jitter(
+        brightness, contrast, saturation, hue, tuple(int(i) for i in rng.permutation(4))
+    )
+
+
+def draw_plan(label: Tensor, config: UDAConfig, rng: np.random.Generator) -> MixPlan:
+    """Whether to jitter and blur is drawn once for the batch, how much once per sample."""
+    classes = draw_classes(label, rng)
+    samples = range(len(label))
+    jitters = blurs = None
+    if rng.random() > config.jitter_above:
+        jitters = tuple(draw_jitter(config.jitter_strength, rng) for _ in samples)
+    if rng.random() > config.blur_above:
+        blurs = tuple(float(rng.uniform(0.15, 1.15)) for _ in samples)
+    return MixPlan(classes, jitters, blurs)
+
+
+def class_mask(label: Tensor, classes: Sequence[Sequence[int]]) -> Tensor:
+    """Pixels that are pasted: (B, H, W) bool."""
+    masks = [
+        torch.isin(one, torch.tensor(chosen, device=label.device))
+        for one, chosen in zip(label, classes, strict=True)
+    ]
+    return torch.stack(masks)
+
+
+def paste(mask: Tensor, source: Labelled, pseudo: Labelled) -> Labelled:
+    """Source where `mask` (B, H, W) holds, the pseudo-labelled target elsewhere."""
+    return Labelled(
+        torch.where(mask[:, None], source.image, pseudo.image),
+        torch.where(mask, source.label, pseudo.label),
+        torch.where(mask, source.weight, pseudo.weight),
+    )
+
+
+@torch.no_grad()
+def classmix(source: Labelled, pseudo: Labelled, plan: MixPlan) -> Labelled:
+    """Paste, then jitter and blur as planned."""
+    mixed = paste(class_mask(source.label, plan.classes), source, pseudo)
+    image = mixed.image
+    if plan.jitter is not None:
+        image = color_jitter(image, plan.jitter)
+    if plan.blur is not None:
+        image = torch.cat(
+            [gaussian_blur(one[None], s) for one, s in zip(image, plan.blur, strict=True)]
+        )
+    return mixed._replace(image=image)
+
+
+def color_jitter(image: Tensor, jitters: Sequence[Jitter]) -> Tensor:
+    """Jitter each ImageNet-normalised image (B, 3, H, W) in [0, 1] RGB."""
+    mean = torch.tensor(IMAGENET_MEAN, device=image.device).view(3, 1, 1)
+    std = torch.tensor(IMAGENET_STD, device=image.device).view(3, 1, 1)
+    out = []
+    for normalised, jitter in zip(image, jitters, strict=True):
+        rgb = normalised * std + mean
+        for position in jitter.order:
+            rgb = JITTER_STEPS[position](rgb, jitter)
+        out.append((rgb - mean) / std)
+    return torch.stack(out)
+
+
+def adjust_brightness(rgb: Tensor, amount: float) -> Tensor:
+    """Additive, not a factor: that is what the authors' kornia 0.5.8 does."""
+    return (rgb + amount - 1).clamp(0, 1)
+
+
+def adjust_contrast(rgb: Tensor, factor: float) -> Tensor:
+    """A plain factor on the values, not around their mean."""
+    return (rgb * factor).clamp(0, 1)
+
+
+def adjust_saturation(rgb: Tensor, factor: float) -> Tensor:
+    hue, saturation, value = rgb_to_hsv(rgb)
+    return hsv_to_rgb(hue, (saturation * factor).clamp(0, 1), value)
+
+
+def adjust_hue(rgb: Tensor, turns: float) -> Tensor:
+    hue, saturation, value = rgb_to_hsv(rgb)
+    return hsv_to_rgb(hue + turns, saturation, value)
+
+
+JITTER_STEPS = (
+    lambda rgb, jitter: adjust_brightness(rgb, jitter.brightness),
+    lambda rgb, jitter: adjust_contrast(rgb, jitter.contrast),
+    lambda rgb, jitter: adjust_saturation(rgb, jitter.saturation),
+    lambda rgb, jitter: adjust_hue(rgb, jitter.hue),
+)
+
+
+def rgb_to_hsv(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(3, H, W) -> hue in turns [0, 1), saturation, value; each (H, W)."""
+    value, largest = rgb.max(dim=0)
+    spread = value - rgb.min(dim=0).values
+    saturation = spread / (value + 1e-6)
+    red, green, blue = rgb
+    safe = torch.where(spread == 0, 1.0, spread)
+    sixths = torch.stack(
+        [(green - blue) / safe, 2 + (blue - red) / safe, 4 + (red - green) / safe]
+    )
+    hue = sixths.gather(0, largest[None])[0] / 6 % 1
+    return hue, saturation, value
+
+
+def hsv_to_rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
+    """Inverse of `rgb_to_hsv`; hue may lie outside [0, 1)."""
+    channel = torch.tensor([5.0, 3.0, 1.0], device=hue.device).view(3, 1, 1)
+    k = (channel + hue * 6) % 6  # distance of each channel from its sector
+    return value - value * saturation * torch.minimum(k, 4 - k).clamp(0, 1)
+
+
+def blur_kernel_size(size: int) -> int:
+    """A tenth of the image, odd: 51 at 512."""
+    kernel = math.ceil(0.1 * size)
+    return kernel if kernel % 2 else kernel - 1
+
+
+def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
+    """Separable blur with reflected border; image (1, 3, H, W), sigma in pixels."""
+    rows, columns = (blur_kernel_size(s) for s in image.shape[-2:])
+    stacked = image.transpose(0, 1)  # (1, 3, H, W) -> (3, 1, H, W): one plain convolution
+    padded = F.pad(stacked, (columns // 2, columns // 2, rows // 2, rows // 2), mode="reflect")
+    vertical = F.conv2d(padded, _gaussian(rows, sigma, image).view(1, 1, -1, 1))
+    return F.conv2d(vertical, _gaussian(columns, sigma, image).view(1, 1, 1, -1)).transpose(0, 1)
+
+
+def _gaussian(size: int, sigma: float, like: Tensor) -> Tensor:
+    x = torch.arange(size, device=like.device, dtype=like.dtype) - size // 2
+    window = torch.exp(-(x**2) / (2 * sigma**2))
+    return window / window.sum()

@@ -1,0 +1,79 @@
+"""Thing-class ImageNet Feature Distance: do not forget what pretraining knew about things.
+
+DAFormer, Sec. 3.3, Eq. 6-10. Departs from the paper: an empty mask gives 0, where the authors'
+code logs NaN (with zero gradient).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from daformer_lib.batch import Labelled
+from daformer_lib.specs import IGNORE
+
+
+def downscale_label(
+    label: Tensor, factor: int, min_share: float, num_classes: int, ignore: int = IGNORE
+) -> Tensor:
+    """The class that covers at least `min_share` of each factor x factor cell, else `ignore`.
+
+    Args:
+        label: (B, H, W) int64 train ids, `ignore` where unknown; ignored pixels count as one class.
+
+    Returns:
+        (B, H // factor, W // factor) int64.
+    """
+    known = torch.where(label == ignore, num_classes, label)
+    one_hot = F.one_hot(known, num_classes + 1).permute(0, 3, 1, 2).float()  # (B, K+1, H, W)
+    share, winner = F.avg_pool2d(one_hot, factor).max(dim=1)
+    return torch.where((share < min_share) | (winner == num_classes), ignore, winner)
+
+
+def masked_distance(features: Tensor, reference: Tensor, mask: Tensor) -> Tensor:
+    """Mean L2 distance over channels where `mask` holds; 0 for an empty mask.
+
+    Args:
+        features, reference: (B, C, h, w). mask: (B, h, w) bool.
+    """
+    # Selecting before the norm keeps the gradient of unused positions exactly zero.
+    difference = (features - reference).movedim(1, -1)[mask]  # (N, C)
+    if difference.shape[0] == 0:
+        return features.sum() * 0
+    return difference.norm(dim=-1).mean()
+
+
+class ImageNetAnchor:
+    """The frozen pretrained encoder and the distance of the student's features from it.
+
+    Args:
+        encoder: the student's encoder before any training; forward returns a list of features.
+        classes: train ids whose cells are compared (thing classes, or all).
+        min_share: share of a cell that its class must cover.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, classes: Sequence[int], num_classes: int, min_share: float
+    ) -> None:
+        self.encoder = copy.deepcopy(encoder).requires_grad_(False).eval()
+        self.classes = tuple(classes)
+        self.num_classes = num_classes
+        self.min_share = min_share
+
+    def mask(self, label: Tensor, width: int) -> Tensor:
+        """Cells of a `width` wide feature map that one of `classes` covers; (B, h, w) bool."""
+        small = downscale_label(label, label.shape[-1] // width, self.min_share, self.num_classes)
+        wanted = torch.tensor(self.classes, device=label.device)
+        return torch.isin(small, wanted)
+
+    def __call__(self, features: list[Tensor], source: Labelled) -> Tensor:
+        """Distance in the last stage only, as in the paper."""
+        with torch.no_grad():
+            reference = self.encoder(source.image)[-1]
+        return masked_distance(
+            features[-1], reference, self.mask(source.label, reference.shape[-1])
+        )

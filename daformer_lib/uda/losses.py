@@ -1,0 +1,87 @@
+"""The training step of DAFormer on one screen. Paper: Sec. 3; authors' order: facts sheet, 1.
+
+Departs from the authors' code: source loss and feature distance share one backward pass (their sum
+has the same gradient), so no graph is kept and the encoder is walked back once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from daformer_lib.batch import Labelled, Unlabelled
+from daformer_lib.config import UDAConfig
+from daformer_lib.specs import IGNORE
+from daformer_lib.uda.classmix import MixPlan, classmix, draw_plan
+from daformer_lib.uda.feature_distance import ImageNetAnchor
+from daformer_lib.uda.teacher import Teacher
+
+
+def daformer_losses(
+    student: nn.Module,
+    teacher: Teacher,
+    anchor: ImageNetAnchor | None,
+    source: Labelled,
+    target: Unlabelled,
+    config: UDAConfig,
+    rng: np.random.Generator,
+    plan: MixPlan | None = None,
+    seen: dict[str, Any] | None = None,
+) -> Iterator[dict[str, Tensor]]:
+    """Yields dicts of named losses; sum and backward each one before asking for the next.
+
+    Args:
+        plan: the mix to replay; drawn from `rng` when None.
+        seen: filled with `plan`, `pseudo` and `mixed` for figures, records and tests.
+    """
+    yield source_losses(student, anchor, source, config.fd_weight)
+    pseudo = teacher.label(
+        target.image, config.threshold, config.ignore_top, config.ignore_bottom
+    )
+    plan = plan or draw_plan(source.label, config, rng)
+    mixed = classmix(source, pseudo, plan)
+    if seen is not None:
+        seen.update(plan=plan, pseudo=pseudo, mixed=mixed)
+    yield {"mixed": segmentation_loss(student, mixed)}
+
+
+def source_losses(
+    student: nn.Module, anchor: ImageNetAnchor | None, source: Labelled, fd_weight: float
+) -> dict[str, Tensor]:
+    """Cross-entropy on the source (Eq. 1) and, with an anchor, feature distance (Eq. 6)."""
+    logits, features = student(source.image)
+    losses = {"source": cross_entropy(logits, source), **auxiliary_losses(student, features, source)}
+    if anchor is not None:
+        losses["fd"] = fd_weight * anchor(features, source)
+    return losses
+
+
+def segmentation_loss(student: nn.Module, batch: Labelled) -> Tensor:
+    """Cross-entropy of one forward pass, auxiliary heads included."""
+    logits, features = student(batch.image)
+    return cross_entropy(logits, batch) + sum(auxiliary_losses(student, features, batch).values())
+
+
+def auxiliary_losses(
+    student: nn.Module, features: list[Tensor], batch: Labelled
+) -> dict[str, Tensor]:
+    """Further losses of decoders that have them (DANet's two branches)."""
+    auxiliary = getattr(student, "auxiliary", None)
+    if auxiliary is None:
+        return {}
+    return {name: cross_entropy(logits, batch) for name, logits in auxiliary(features).items()}
+
+
+def cross_entropy(logits: Tensor, batch: Labelled) -> Tensor:
+    """Weighted mean over ALL pixels, ignored ones in the denominator (facts sheet, 6).
+
+    Args:
+        logits: (B, K, h, w), resized to the label's size here.
+    """
+    logits = F.interpolate(logits, batch.label.shape[-2:], mode="bilinear", align_corners=False)
+    loss = F.cross_entropy(logits, batch.label, ignore_index=IGNORE, reduction="none")
+    return (loss * batch.weight).mean()

@@ -1,0 +1,75 @@
+"""The EMA teacher and its pseudo-labels. DAFormer, Sec. 3.1, Eq. 2-5.
+
+Departs from the paper as the authors' code does: only parameters are averaged, BatchNorm buffers
+are neither copied nor averaged, and the teacher normalises with the statistics of its own batch.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from timm.layers import DropPath
+from torch import Tensor, nn
+
+from daformer_lib.batch import Labelled
+
+DROPOUTS = (nn.Dropout, nn.Dropout2d, DropPath)
+
+
+def ema_alpha(step: int, decay: float) -> float:
+    """Weight of the teacher's past at `step`: 0 at step 0, then rising until `decay` caps it."""
+    return min(1 - 1 / (step + 1), decay)
+
+
+class Teacher:
+    """A copy of the student that follows it slowly.
+
+    Args:
+        student: the network to follow; its forward returns (logits, features).
+        decay: upper bound of the EMA weight, in [0, 1).
+    """
+
+    def __init__(self, student: nn.Module, decay: float) -> None:
+        self.model = copy.deepcopy(student).requires_grad_(False)
+        self.decay = decay
+        # Only dropout and DropPath are switched off: BatchNorm still uses batch statistics and
+        # keeps its own running ones, as the authors' teacher does (facts sheet, 3).
+        self.model.train()
+        for module in self.model.modules():
+            if isinstance(module, DROPOUTS):
+                module.eval()
+
+    @torch.no_grad()
+    def update(self, student: nn.Module, step: int) -> None:
+        """Eq. 2, before the forward passes of `step`, with the student's weights of step - 1."""
+        alpha = ema_alpha(step, self.decay)
+        ours, theirs = list(self.model.parameters()), list(student.parameters())
+        torch._foreach_mul_(ours, alpha)
+        torch._foreach_add_(ours, theirs, alpha=1 - alpha)
+
+    @torch.no_grad()
+    def label(
+        self, image: Tensor, threshold: float, ignore_top: int = 0, ignore_bottom: int = 0
+    ) -> Labelled:
+        """Pseudo-labels (Eq. 3) and their weight (Eq. 4) for target images (B, 3, H, W)."""
+        logits, _ = self.model(image)
+        logits = F.interpolate(logits, image.shape[-2:], mode="bilinear", align_corners=False)
+        confidence, label = logits.softmax(dim=1).max(dim=1)  # (B, K, H, W) -> 2 x (B, H, W)
+        weight = confidence_weight(confidence, threshold, ignore_top, ignore_bottom)
+        return Labelled(image, label, weight)
+
+
+def confidence_weight(
+    confidence: Tensor, threshold: float, ignore_top: int = 0, ignore_bottom: int = 0
+) -> Tensor:
+    """Eq. 4: the share of confident pixels, as the weight of every pixel; (B, H, W) -> same.
+
+    One share for the whole batch, taken before rows are cut (facts sheet, 7).
+    """
+    share = (confidence >= threshold).float().mean()
+    weight = share.expand(confidence.shape).clone()
+    weight[:, :ignore_top] = 0
+    weight[:, confidence.shape[1] - ignore_bottom :] = 0
+    return weight

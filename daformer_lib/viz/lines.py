@@ -1,0 +1,214 @@
+"""Lines over training steps (mIoU, class IoU, learning rate), and scores of runs with their seeds.
+
+There is no loss curve here on purpose: a falling loss says little about adaptation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from daformer_lib.specs import DatasetSpec
+from daformer_lib.viz.charts import percent
+from daformer_lib.viz.style import (
+    INK,
+    KIND_COLOURS,
+    KIND_NAMES,
+    MUTED,
+    WIDTH,
+    Plate,
+    as_array,
+    new_figure,
+    run_colours,
+    styled,
+)
+
+Series = tuple[Sequence[float], Sequence[float]]  # x, y
+
+
+def _spread_out(ends: Sequence[float], gap: float, top: float) -> np.ndarray:
+    """Ascending values moved apart to `gap` or more, none above `top`."""
+    places = np.array(ends, dtype=float)
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + gap)
+    for i in range(len(places) - 1, -1, -1):
+        places[i] = min(places[i], top - gap * (len(places) - 1 - i))
+    return places
+
+
+def _end_labels(axes: Axes, series: Mapping[str, Series], colours: Sequence[Any]) -> None:
+    """Each line's name at its end, moved apart where they would overlap."""
+    low, high = axes.get_ylim()
+    right = max(float(x[-1]) for x, _ in series.values())
+    order = sorted((float(y[-1]), k) for k, (_, y) in enumerate(series.values()))
+    places = _spread_out([value for value, _ in order], (high - low) * 0.062, high)
+    for place, (_, k) in zip(places, order, strict=True):
+        axes.annotate(
+            list(series)[k], (right, place), xytext=(7, 0), textcoords="offset points",
+            va="center", color=colours[k], weight="bold", fontsize=9, annotation_clip=False,
+        )  # fmt: skip
+
+
+def _dark_enough(colour: tuple[int, int, int]) -> tuple[float, ...]:
+    """A class colour as a line on white: very light ones are darkened."""
+    rgb = np.array(colour) / 255
+    light = float(rgb @ (0.299, 0.587, 0.114))
+    return tuple(rgb * min(1.0, 0.62 / max(light, 1e-6)))
+
+
+@styled
+def line_chart(
+    series: Mapping[str, Series],
+    *,
+    x_label: str = "step",
+    y_label: str = "",
+    title: str = "",
+    marks: Mapping[str, float] | None = None,
+    log_y: bool = False,
+    colours: Sequence[Any] | None = None,
+    dots: bool = False,
+) -> Plate:
+    """Named lines (x, y); `marks` are named vertical lines (the end of warm-up, say)."""
+    figure = new_figure(9.0, 3.7, title or y_label)
+    axes = figure.add_axes((0.075, 0.14, 0.74, 0.75))
+    colours = list(colours or run_colours(list(series)))
+    for colour, (x, y) in zip(colours, series.values(), strict=True):
+        axes.plot(as_array(x), as_array(y), color=colour, marker="o" if dots else None, ms=4)
+    if log_y:
+        axes.set_yscale("log")
+    for name, x in (marks or {}).items():
+        axes.axvline(x, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+        axes.annotate(
+            name, (x, 1), xycoords=axes.get_xaxis_transform(), xytext=(4, -3), va="top",
+            textcoords="offset points", fontsize=8.5, color=MUTED,
+        )  # fmt: skip
+    axes.set(xlabel=x_label, ylabel=y_label, title=title)
+    axes.grid(axis="y")
+    if log_y:
+        axes.legend(list(series), loc="upper left", bbox_to_anchor=(1.01, 1))
+    else:
+        _end_labels(axes, {n: (as_array(x), as_array(y)) for n, (x, y) in series.items()}, colours)
+    return figure
+
+
+def curves(
+    runs: Mapping[str, Series],
+    *,
+    title: str = "mIoU over training",
+    marks: Mapping[str, float] | None = None,
+) -> Plate:
+    """mIoU (percent) over steps of several runs: ``{name: run.curve()}``."""
+    return line_chart(runs, y_label="mIoU (%)", title=title, marks=marks, dots=True)
+
+
+def class_curves(
+    steps: Sequence[int],
+    ious: Any,
+    spec: DatasetSpec,
+    class_ids: Sequence[int],
+    *,
+    title: str = "IoU of single classes over training",
+) -> Plate:
+    """IoU over steps of a few classes, each in its class colour; `ious`: (steps, K)."""
+    values = percent(ious, spec)
+    series = {spec.classes[i]: (steps, values[:, i]) for i in class_ids}
+    colours = [_dark_enough(spec.palette[i]) for i in class_ids]
+    return line_chart(series, y_label="IoU (%)", title=title, colours=colours, dots=True)
+
+
+def _score_rows(axes: Axes, scores: Mapping[str, Any], colours: Sequence[Any], top: float) -> None:
+    """A bar per row; several values are dots around their mean, with the standard error."""
+    for row, (colour, value) in enumerate(zip(colours, scores.values(), strict=True)):
+        if value is None:
+            axes.text(top * 0.01, row, "not at hand", va="center", color=MUTED, fontsize=8.5)
+            continue
+        values = np.atleast_1d(np.asarray(value, dtype=float))
+        mean = values.mean()
+        axes.barh(row, mean, 0.68, color=colour, alpha=0.9)
+        text, end = f"{mean:.1f}", mean
+        if len(values) > 1:
+            spread = values.std(ddof=1)
+            axes.plot(values, np.full(len(values), row), "o", ms=3.6, mfc="white", mec=INK, mew=0.8)
+            text, end = f"{mean:.1f} ± {spread:.1f}", max(mean, values.max())
+        axes.annotate(
+            text, (end, row), xytext=(7, 0), textcoords="offset points", va="center", fontsize=9
+        )
+    axes.set_ylim(len(scores) - 0.5, -0.5)
+    axes.set_xlim(0, top)
+    axes.grid(axis="x")
+    axes.tick_params(axis="y", length=0)
+
+
+def _largest(scores: Mapping[str, Any]) -> float:
+    return max(float(np.max(np.atleast_1d(v))) for v in scores.values() if v is not None)
+
+
+@styled
+def three_numbers(
+    paper: Mapping[str, Any] | None = None,
+    study: Mapping[str, Any] | None = None,
+    live: Mapping[str, Any] | None = None,
+    *,
+    paper_table: str = "",
+    x_label: str = "mIoU (%)",
+) -> Plate:
+    """One claim, three kinds of numbers, side by side and never in one axis.
+
+    A value is a number, a list of one per seed (dots, mean ± standard deviation) or None.
+    """
+    kinds = {"paper": paper, "study": study, "live": live}
+    kinds = {kind: scores for kind, scores in kinds.items() if scores}
+    names = list(dict.fromkeys(name for scores in kinds.values() for name in scores))
+    height = 0.33 * len(names) + 1.3
+    figure = new_figure(WIDTH, height, "the paper's numbers, our study's and this run's")
+    wide, left = (0.985 - 0.16) / len(kinds), 0.16
+    tops = {kind: _largest(scores) * 1.4 for kind, scores in kinds.items()}
+    mini = max((tops[kind] for kind in ("study", "live") if kind in tops), default=0)
+    for k, (kind, scores) in enumerate(kinds.items()):
+        box = (left + k * wide, 0.5 / height, wide - 0.025, 1 - 1.27 / height)
+        axes = figure.add_axes(box)
+        rows = {name: scores.get(name) for name in names}
+        _score_rows(axes, rows, run_colours(names), tops[kind] if kind == "paper" else mini)
+        axes.set_yticks(range(len(names)), names if k == 0 else [""] * len(names))
+        title, detail = KIND_NAMES[kind]
+        title += f", {paper_table}" if kind == "paper" and paper_table else ""
+        axes.set_title(title, fontsize=10.5, color=KIND_COLOURS[kind], pad=20)
+        axes.annotate(
+            detail, (0, 1), xycoords="axes fraction", xytext=(0, 6), textcoords="offset points",
+            fontsize=8.5, color=MUTED,
+        )  # fmt: skip
+        axes.set_xlabel(x_label)
+    return figure
+
+
+@styled
+def grouped_bars(
+    groups: Mapping[str, Mapping[str, float | None]],
+    *,
+    title: str = "",
+    y_label: str = "mIoU (%)",
+) -> Plate:
+    """A group of bars per row name: ``{"ResNet-101": {"source-only": 34.3, "UDA": 54.2}, ...}``."""
+    series = list(dict.fromkeys(name for bars in groups.values() for name in bars))
+    figure = new_figure(WIDTH, 3.6, title or "grouped bars")
+    axes = figure.add_axes((0.055, 0.14, 0.94, 0.68))
+    wide = 0.8 / len(series)
+    colours = run_colours(series)
+    for k, name in enumerate(series):
+        x = np.arange(len(groups)) + (k - (len(series) - 1) / 2) * wide
+        heights = [bars.get(name) for bars in groups.values()]
+        axes.bar(x, [h or 0 for h in heights], wide * 0.94, color=colours[k], label=name)
+        for at, height in zip(x, heights, strict=True):
+            text = "–" if height is None else f"{height:.1f}"
+            axes.text(at, (height or 0) + 0.8, text, ha="center", fontsize=8, color=MUTED)
+    axes.set_xticks(range(len(groups)), list(groups))
+    axes.tick_params(axis="x", length=0)
+    axes.set(ylabel=y_label, xlim=(-0.55, len(groups) - 0.45))
+    axes.set_ylim(top=axes.get_ylim()[1] * 1.08)
+    axes.grid(axis="y")
+    axes.set_title(title, pad=24)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.005, 0.985), ncols=len(series), fontsize=9)
+    return figure
