@@ -7,6 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB in [0, 1]; every image is normalised with these
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
 
 class Labelled(NamedTuple):
     """Images with (pseudo-)labels: a source batch, a pseudo-labelled target batch, a mix."""

@@ -166,7 +166,9 @@ def predict_command(
 
 
 @app.command(name="course")
-def course(profile: Profile = "demo", seed: int = 0, output_dir: Path = Path("runs/course")) -> None:
+def course(
+    profile: Profile = "demo", seed: int = 0, output_dir: Path = Path("runs/course")
+) -> None:
     """Data, notebooks 00-06 and runs/course/report.html; interrupted, it goes on."""
     from daformer_lib.course import run_course
 

@@ -50,7 +50,9 @@ def _torchvision() -> Finding:
 
 def _cores() -> Finding:
     count = os.cpu_count() or 1
-    return Finding(count >= 2, f"{count} CPU cores (2 or more, else the course takes twice as long)")
+    return Finding(
+        count >= 2, f"{count} CPU cores (2 or more, else the course takes twice as long)"
+    )
 
 
 def _gpu() -> Finding:
@@ -65,9 +67,13 @@ def _disk(folder: Path) -> Finding:
 
 
 def _weights() -> Finding:
-    missing = [n for n in ("tiny_mit", "tiny_resnet") if not (SHIPPED / f"{n}.safetensors").exists()]
+    missing = [
+        n for n in ("tiny_mit", "tiny_resnet") if not (SHIPPED / f"{n}.safetensors").exists()
+    ]
     if missing:
-        return Finding(False, f"no weights of {missing}; run `python -m daformer_lib pretrain-mini`")
+        return Finding(
+            False, f"no weights of {missing}; run `python -m daformer_lib pretrain-mini`"
+        )
     return Finding(True, "pretrained tiny encoders")
 
 

@@ -18,9 +18,7 @@ from daformer_lib.specs import DatasetSpec
 def load_network(run: Run, model: str = "student") -> nn.Module:
     """The trained network of a run in eval mode; model is "student" or "teacher"."""
     network = build_segmentor(run.experiment.changed(model={"pretrained": None}).model)
-    network.load_state_dict(
-        run.student_weights() if model == "student" else run.teacher_weights()
-    )
+    network.load_state_dict(run.student_weights() if model == "student" else run.teacher_weights())
     return network.eval()
 
 

@@ -268,16 +268,21 @@ def run_notebook(
 
 
 def execute_in_place(
-    path: str | Path, timeout_s: float, env: Mapping[str, str] | None = None
+    path: str | Path,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    cwd: str | Path | None = None,
 ) -> NotebookRun:
     """Execute a notebook with its own parameters and keep the outputs in it, for a commit.
+
+    It runs in its own folder, as in Jupyter, or in `cwd`.
 
     papermill's traces (paths, times) are taken out; a notebook that fails stays as it was, and
     what was executed of it lies beside it as `<name>.failed.ipynb`.
     """
     path = Path(path)
     output_path = path.with_name(f"{path.stem}.failed.ipynb")
-    run = run_notebook(path, output_path, {}, timeout_s, env, cwd=path.parent)
+    run = run_notebook(path, output_path, {}, timeout_s, env, cwd=cwd or path.parent)
     if run.done:
         book = nbformat.read(output_path, as_version=4)
         book.metadata.pop("papermill", None)

@@ -53,7 +53,9 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
     )
 
 
-def set_learning_rates(optimizer: torch.optim.Optimizer, step: int, steps: int, config: OptimConfig):
+def set_learning_rates(
+    optimizer: torch.optim.Optimizer, step: int, steps: int, config: OptimConfig
+):
     """Set each group's rate for `step`, before the optimizer's step."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(group["initial_lr"], step, steps, config)

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from daformer_lib.batch import IMAGENET_MEAN, IMAGENET_STD
 from daformer_lib.data.objects import OBJECT_CLASSES, draw_object
 from daformer_lib.files import write_atomic, write_json
 from daformer_lib.models.encoders import build_encoder
@@ -113,8 +114,8 @@ def augment(crops: Crops, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
 
 
 def _normalise(image: Tensor) -> Tensor:
-    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-    std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1)
+    std = torch.tensor(IMAGENET_STD).view(3, 1, 1)
     return (image - mean) / std
 
 

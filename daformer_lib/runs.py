@@ -1,12 +1,12 @@
 """A run's folder: what training writes and everything else reads.
 
-    config.json       the Experiment
-    metrics.csv       step, rate, losses and confidence, every log_every steps
-    evals.json        scores of student and teacher at each evaluation
-    snapshots/        step_000800.npz: teacher label, confidence, student label of fixed images
-    checkpoints/      last.pt: everything needed to go on
-    tb/               TensorBoard
-    result.json       written last: its presence means the run is complete
+config.json       the Experiment
+metrics.csv       step, rate, losses and confidence, every log_every steps
+evals.json        scores of student and teacher at each evaluation
+snapshots/        step_000800.npz: teacher label, confidence, student label of fixed images
+checkpoints/      last.pt: everything needed to go on
+tb/               TensorBoard
+result.json       written last: its presence means the run is complete
 """
 
 from __future__ import annotations

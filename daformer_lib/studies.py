@@ -170,7 +170,7 @@ def collect(runs: Iterable[Run], model: str = "student", split: str = "test") ->
 
 
 def mean_std(values: np.ndarray) -> str:
-    """"38.7 ± 0.4" (sample standard deviation); without a spread for one seed."""
+    """ "38.7 ± 0.4" (sample standard deviation); without a spread for one seed."""
     if len(values) == 1:
         return f"{values[0]:.1f}"
     return f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"

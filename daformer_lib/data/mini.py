@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -179,8 +180,10 @@ def _run(chunks: list[list[Scene]], workers: int) -> Iterator[int]:
         yield from map(_draw_chunk, chunks)
         return
     # "spawn" works on every system and beside threads; each worker then imports this module.
-    with multiprocessing.get_context("spawn").Pool(min(workers, len(chunks))) as pool:
-        yield from pool.imap_unordered(_draw_chunk, chunks)
+    # An executor, since a multiprocessing.Pool waits for ever for a worker that cannot start.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
+        yield from pool.map(_draw_chunk, chunks)
 
 
 def _draw_chunk(scenes: list[Scene]) -> int:

@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from daformer_lib.batch import IMAGENET_MEAN, IMAGENET_STD
 from daformer_lib.data.class_stats import count_pixels
 from daformer_lib.specs import IGNORE
 
-MEAN = np.array([123.675, 116.28, 103.53])  # of ImageNet, RGB, 0-255
-STD = np.array([58.395, 57.12, 57.375])
+MEAN = 255 * np.array(IMAGENET_MEAN)  # 123.675, 116.28, 103.53
+STD = 255 * np.array(IMAGENET_STD)
 MAX_BOXES = 11  # a crop's box is drawn at most this often; the last one is not checked
 
 

@@ -16,11 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from daformer_lib.batch import Labelled
+from daformer_lib.batch import IMAGENET_MEAN, IMAGENET_STD, Labelled
 from daformer_lib.config import UDAConfig
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Jitter(NamedTuple):
@@ -54,9 +51,7 @@ def draw_jitter(strength: float, rng: np.random.Generator) -> Jitter:
     low, high = 1 - strength, 1 + strength
     brightness, contrast, saturation = (float(v) for v in rng.uniform(low, high, 3))
     hue = float(rng.uniform(-strength, strength))
-    return Jitter(
-        brightness, contrast, saturation, hue, tuple(int(i) for i in rng.permutation(4))
-    )
+    return Jitter(brightness, contrast, saturation, hue, tuple(int(i) for i in rng.permutation(4)))
 
 
 def draw_plan(label: Tensor, config: UDAConfig, rng: np.random.Generator) -> MixPlan:
@@ -151,9 +146,7 @@ def rgb_to_hsv(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     saturation = spread / (value + 1e-6)
     red, green, blue = rgb
     safe = torch.where(spread == 0, 1.0, spread)
-    sixths = torch.stack(
-        [(green - blue) / safe, 2 + (blue - red) / safe, 4 + (red - green) / safe]
-    )
+    sixths = torch.stack([(green - blue) / safe, 2 + (blue - red) / safe, 4 + (red - green) / safe])
     hue = sixths.gather(0, largest[None])[0] / 6 % 1
     return hue, saturation, value
 

@@ -39,9 +39,7 @@ def daformer_losses(
         seen: filled with `plan`, `pseudo` and `mixed` for figures, records and tests.
     """
     yield source_losses(student, anchor, source, config.fd_weight)
-    pseudo = teacher.label(
-        target.image, config.threshold, config.ignore_top, config.ignore_bottom
-    )
+    pseudo = teacher.label(target.image, config.threshold, config.ignore_top, config.ignore_bottom)
     plan = plan or draw_plan(source.label, config, rng)
     mixed = classmix(source, pseudo, plan)
     if seen is not None:
@@ -54,7 +52,10 @@ def source_losses(
 ) -> dict[str, Tensor]:
     """Cross-entropy on the source (Eq. 1) and, with an anchor, feature distance (Eq. 6)."""
     logits, features = student(source.image)
-    losses = {"source": cross_entropy(logits, source), **auxiliary_losses(student, features, source)}
+    losses = {
+        "source": cross_entropy(logits, source),
+        **auxiliary_losses(student, features, source),
+    }
     if anchor is not None:
         losses["fd"] = fd_weight * anchor(features, source)
     return losses

@@ -10,11 +10,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 
+from daformer_lib.batch import IMAGENET_MEAN, IMAGENET_STD
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.viz.style import as_array
-
-IMAGENET_MEAN = np.array((0.485, 0.456, 0.406))
-IMAGENET_STD = np.array((0.229, 0.224, 0.225))
 
 IGNORE_DARK, IGNORE_LIGHT = (24, 24, 27), (66, 66, 72)  # the two stripes of "no label here"
 RIGHT, WRONG = (226, 231, 235), (204, 76, 59)
@@ -66,7 +64,9 @@ def denormalise(image: Any) -> np.ndarray:
     if image.ndim not in (3, 4) or image.shape[-3] != 3:
         raise ValueError(f"image has shape {image.shape}; pass (3, H, W) or (B, 3, H, W)")
     image = np.moveaxis(image.astype(np.float64), -3, -1)  # (..., 3, H, W) -> (..., H, W, 3)
-    return np.clip(np.rint((image * IMAGENET_STD + IMAGENET_MEAN) * 255), 0, 255).astype(np.uint8)
+    return np.clip(np.rint((image * np.array(IMAGENET_STD) + IMAGENET_MEAN) * 255), 0, 255).astype(
+        np.uint8
+    )
 
 
 def as_picture(image: Any) -> np.ndarray:

@@ -156,7 +156,7 @@ class Explorer(ipywidgets.VBox):
             message = html.escape(f"{at}: {type(problem).__name__}: {problem}")
             self.error.value = f'<pre style="color:#cc4c3b">{message}</pre>'
 
-    def __repr__(self, **kwargs: Any) -> str:
+    def __repr__(self) -> str:
         return f"<control: {', '.join(self.controls)}>"
 
     def _ipython_display_(self) -> None:

@@ -132,7 +132,9 @@ def test_jitter_is_drawn_from_the_authors_ranges(facts):
     for name, (low, high) in facts["jitter"]["empirical_ranges"].items():
         values = [getattr(j, name.removesuffix("_factor")) for j in drawn]
         assert abs(min(values) - low) < 5e-3 and abs(max(values) - high) < 5e-3, name
-    assert {j.order for j in drawn} == {tuple(p) for p in __import__("itertools").permutations(range(4))}
+    assert {j.order for j in drawn} == {
+        tuple(p) for p in __import__("itertools").permutations(range(4))
+    }
 
 
 def test_jitter_and_blur_happen_as_often_as_the_authors(uda):

@@ -28,7 +28,9 @@ def det_state(network, det, prefix=""):
         official: network.state_dict()[ours].shape
         for ours, official in official_names(network).items()
     }
-    return {k: torch.from_numpy(np.asarray(det.det_weights(prefix + k, s))) for k, s in shapes.items()}
+    return {
+        k: torch.from_numpy(np.asarray(det.det_weights(prefix + k, s))) for k, s in shapes.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,11 @@ def gold(golden):
 
 def test_every_loss_of_every_iteration(replay, gold):
     keys = [str(k) for k in gold["log_keys"]]
-    ours_of = {"decode.loss_seg": "source", "src.loss_imnet_feat_dist": "fd", "mix.decode.loss_seg": "mixed"}
+    ours_of = {
+        "decode.loss_seg": "source",
+        "src.loss_imnet_feat_dist": "fd",
+        "mix.decode.loss_seg": "mixed",
+    }
     compared = set()
     for key, name in ours_of.items():
         if key not in keys:

@@ -1,0 +1,58 @@
+# `make course` and `make test` are all a newcomer needs; both create .venv themselves.
+PYTHON  ?= python3
+PROFILE ?= demo
+SEED    ?= 0
+# CPU-only torch: the address of PyTorch's own CPU package index (pytorch.org, "Get started").
+TORCH_INDEX ?=
+VENV    := .venv
+RUN     := $(VENV)/bin/python
+STAMP   := $(VENV)/.installed
+NBVAL    = DAFORMER_PROFILE=smoke DAFORMER_BATCH=1 OMP_NUM_THREADS=1 $(RUN) -m pytest --nbval-lax \
+	   --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 \
+	   -n 2 --dist loadscope -p no:cacheprovider
+
+.PHONY: course check test test-slow lab study pretrain lock clean
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; found $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet uv
+	$(if $(TORCH_INDEX),grep -vE '^(torch|torchvision|nvidia-|cuda-|triton)' requirements.lock > $(VENV)/cpu.lock && \
+	  $(RUN) -m uv pip install --quiet --python $(RUN) --index-url $(TORCH_INDEX) torch torchvision && \
+	  $(RUN) -m uv pip install --quiet --python $(RUN) -r $(VENV)/cpu.lock,$(RUN) -m uv pip install --quiet -r requirements.lock)
+	$(RUN) -m uv pip install --quiet --python $(RUN) --no-deps --editable .
+	@touch $@
+
+course: $(STAMP)  ## data, notebooks 00-06, runs/course/report.html
+	$(RUN) -m daformer_lib course --profile $(PROFILE) --seed $(SEED)
+
+check: $(STAMP)  ## before a commit: lint, layers, fast tests
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check --quiet .
+	$(VENV)/bin/lint-imports --no-cache > $(VENV)/layers.log || { cat $(VENV)/layers.log; exit 1; }
+	$(RUN) -m pytest tests -m "not slow and not notebook" -n 2 --dist loadscope
+
+test: check  ## the README's test command: check, then every notebook by nbval and papermill
+	$(NBVAL) notebooks
+	$(RUN) -m pytest tests -m "notebook and not slow" -n 2 --dist loadscope
+
+test-slow: $(STAMP)  ## browser, kills, solutions
+	$(RUN) -m pytest tests -m slow
+
+lab: $(STAMP)  ## the notebooks in JupyterLab, on this machine only
+	$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
+
+study: $(STAMP)  ## the committed multi-seed results again (about 90 minutes or more on two cores)
+	$(RUN) -m daformer_lib study --results results/mini_study.json
+
+pretrain: $(STAMP)  ## the shipped weights of the tiny encoders again
+	$(RUN) -m daformer_lib pretrain-mini --encoder tiny_mit
+	$(RUN) -m daformer_lib pretrain-mini --encoder tiny_resnet
+
+lock: $(STAMP)  ## after a change of pyproject.toml
+	$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --no-header \
+	  --no-emit-index-url --extra test pyproject.toml -o requirements.lock
+
+clean:  ## the environment, drawn data and runs
+	rm -rf $(VENV) data/mini* data/smoke runs
