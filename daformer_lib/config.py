@@ -1,7 +1,7 @@
 """Configuration: frozen dataclasses whose defaults are the authors' settings.
 
-The defaults follow what the authors' code does (GTA -> Cityscapes, DAFormer with MiT-B5), also where
-it differs from the paper. What is tuned for the mini domains stands in `recipes.py`, by profile.
+The defaults follow what the authors' code does (GTA -> Cityscapes, DAFormer with MiT-B5), also
+where it differs from the paper. What is tuned for the mini domains is in `recipes.py`, by profile.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from daformer_lib.specs import SPECS
 
 Mode = Literal["source_only", "uda", "oracle"]
 FeatureDistanceOn = Literal["things", "all"]
@@ -178,6 +180,11 @@ class Experiment:
         values.pop("name")
         for place in ("data_root", "workers", "cache_bytes"):
             values["data"].pop(place)
+        values["versions"] = [
+            SPECS[name].version
+            for name in (self.data.source, self.data.target)
+            if name in SPECS
+        ]
         text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 

@@ -72,7 +72,7 @@ def _weights() -> Finding:
     ]
     if missing:
         return Finding(
-            False, f"no weights of {missing}; run `python -m daformer_lib pretrain-mini`"
+            False, f"no weights of {missing}; run `make pretrain`"
         )
     return Finding(True, "pretrained tiny encoders")
 

@@ -55,7 +55,7 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
 
 def set_learning_rates(
     optimizer: torch.optim.Optimizer, step: int, steps: int, config: OptimConfig
-):
+) -> None:
     """Set each group's rate for `step`, before the optimizer's step."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(group["initial_lr"], step, steps, config)

@@ -24,7 +24,7 @@ LabelEncoding = Literal["id", "palette", "red16"]
 class DatasetSpec:
     """How one data set looks on disk and what its labels mean.
 
-    Patterns hold ``{split}`` and ``{stem}``; a stem may contain folders (``aachen/aachen_000_019``).
+    Patterns hold ``{split}`` and ``{stem}``; a stem may contain folders (``aachen/aachen_000``).
     """
 
     name: str
@@ -43,6 +43,7 @@ class DatasetSpec:
     ignore: int = IGNORE
     evaluated: tuple[int, ...] = field(default=())  # train ids in the mean IoU; all by default
     stand_in_for: str = ""  # the real data set that a drawn mini domain imitates
+    version: str = ""  # of the files: runs on another version are other runs
 
     def __post_init__(self) -> None:
         if len(self.palette) != len(self.classes):
@@ -58,8 +59,8 @@ class DatasetSpec:
         wrong = sorted({t for t in self.id_map.values() if not 0 <= t < self.num_classes})
         if wrong:
             raise ValueError(
-                f"spec {self.name!r}: id_map maps to {wrong}; allowed are 0..{self.num_classes - 1} "
-                "(leave an id out to ignore it)"
+                f"spec {self.name!r}: id_map maps to {wrong}; allowed are "
+                f"0..{self.num_classes - 1} (leave an id out to ignore it)"
             )
         if self.ignore < self.num_classes:
             raise ValueError(f"spec {self.name!r}: ignore id {self.ignore} is also a train id")
@@ -171,14 +172,24 @@ ACDC = replace(
 DARK_ZURICH = replace(ACDC, name="darkzurich", folder="dark_zurich")
 
 MINI_SIZE = (256, 128)
+MINI_VERSION = "3"  # raise it with every change that alters a drawn pixel: sets are redrawn
 MINIGTA = replace(
-    GTA, name="minigta", size=MINI_SIZE, keep_ratio=False, splits=("train",), stand_in_for="gta"
+    GTA,
+    name="minigta",
+    size=MINI_SIZE,
+    keep_ratio=False,
+    stand_in_for="gta",
+    version=MINI_VERSION,
 )
 MINISYNTHIA = replace(
-    SYNTHIA, name="minisynthia", size=MINI_SIZE, splits=("train",), stand_in_for="synthia"
+    SYNTHIA, name="minisynthia", size=MINI_SIZE, stand_in_for="synthia", version=MINI_VERSION
 )
 MINICITYSCAPES = replace(
-    CITYSCAPES, name="minicityscapes", size=MINI_SIZE, stand_in_for="cityscapes"
+    CITYSCAPES,
+    name="minicityscapes",
+    size=MINI_SIZE,
+    stand_in_for="cityscapes",
+    version=MINI_VERSION,
 )
 
 SPECS: dict[str, DatasetSpec] = {

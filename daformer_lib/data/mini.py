@@ -18,7 +18,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from daformer_lib.data.drawing.styles import DRAWING_VERSION
 from daformer_lib.data.scenes import draw_scene
 from daformer_lib.files import (
     BrokenImage,
@@ -29,7 +28,7 @@ from daformer_lib.files import (
     write_palette_png,
     write_png,
 )
-from daformer_lib.specs import IGNORE, MINI_SIZE, DatasetSpec, get_spec
+from daformer_lib.specs import IGNORE, MINI_SIZE, MINI_VERSION, DatasetSpec, get_spec
 
 MARKER = "mini.json"  # in each set's folder: what was drawn, and whether all of it is there
 MINI_NAMES = ("minigta", "minisynthia", "minicityscapes")
@@ -57,7 +56,7 @@ class MiniCounts:
         return {"train": getattr(self, name)}
 
 
-SMOKE_COUNTS = MiniCounts(24, 16, 16, 8, 8)
+SMOKE_COUNTS = MiniCounts(64, 16, 16, 8, 8)
 
 
 class Scene(NamedTuple):
@@ -99,7 +98,7 @@ def _make_set(
 ) -> None:  # fmt: skip
     marker = get_spec(name).root(data_root) / MARKER
     wanted = {
-        "set": name, "seed": seed, "counts": counts.splits(name), "drawing": DRAWING_VERSION,
+        "set": name, "seed": seed, "counts": counts.splits(name), "drawing": MINI_VERSION,
         "size": list(MINI_SIZE),
     }  # fmt: skip
     _prepare_folder(marker, wanted)

@@ -19,7 +19,6 @@ class Segmentor(nn.Module):
         features = self.encoder(image)  # 4 x (B, C_i, H / stride_i, W / stride_i)
         return self.decoder(features), features  # logits (B, K, h, w)
 
-    def all_logits(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Like `forward`, with every logits that has a loss: DANet trains on three."""
-        features = self.encoder(image)
-        return self.decoder.all_logits(features), features
+    def auxiliary(self, features: list[Tensor]) -> dict[str, Tensor]:
+        """Further logits by name that have a loss of their own: DANet's two branches."""
+        return self.decoder.auxiliary(features)

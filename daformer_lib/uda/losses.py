@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from daformer_lib.batch import Labelled, Unlabelled
 from daformer_lib.config import UDAConfig
+from daformer_lib.models.resize import resize_bilinear
 from daformer_lib.specs import IGNORE
 from daformer_lib.uda.classmix import MixPlan, classmix, draw_plan
 from daformer_lib.uda.feature_distance import ImageNetAnchor
@@ -83,6 +84,6 @@ def cross_entropy(logits: Tensor, batch: Labelled) -> Tensor:
     Args:
         logits: (B, K, h, w), resized to the label's size here.
     """
-    logits = F.interpolate(logits, batch.label.shape[-2:], mode="bilinear", align_corners=False)
+    logits = resize_bilinear(logits, batch.label.shape[-2:])
     loss = F.cross_entropy(logits, batch.label, ignore_index=IGNORE, reduction="none")
     return (loss * batch.weight).mean()

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 
 from daformer_lib.data.drawing.palettes import GAME, SIMULATOR, Palette
 
-DRAWING_VERSION = "2"  # raise it with every change that alters a pixel: sets on disk are redrawn
-
 Range = tuple[float, float]
 
 
@@ -128,6 +126,8 @@ MINIGTA = DomainStyle(
     view=View(height=(1.7, 2.3), focal=(150, 185), horizon=(0.40, 0.48)),
     air=Air(haze=(0.001, 0.004), shadow=(0.55, 0.65)),
     photo=Photo(texture=0.12, saturation=(1.0, 1.15)),
+    chances=Chances(people=2.2, wall=0.4, fence=0.4),
+    distances=Distances(person=(3.6, 14.0), post=(4.8, 13.0)),
 )
 
 MINISYNTHIA = DomainStyle(
@@ -165,6 +165,7 @@ MINICITYSCAPES = DomainStyle(
         parked_bicycle=0.14, parked_motorcycle=0.1, truck=0.16, bus=0.16, train=0.17, wall=0.4,
         fence=0.46, trees=3.6, hedge=0.3, lamps=0.85, traffic_light=0.42, signs=1.8,
     ),
+    distances=Distances(person=(3.8, 15.0), post=(4.8, 14.0)),
 )  # fmt: skip
 
 STYLES = {style.name: style for style in (MINIGTA, MINISYNTHIA, MINICITYSCAPES)}

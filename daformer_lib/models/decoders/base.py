@@ -8,9 +8,6 @@ from torch import Tensor, nn
 class Decoder(nn.Module):
     """`decoder(features)` -> logits (B, K, h, w) at the decoder's own stride."""
 
-    def all_logits(self, features: list[Tensor]) -> list[Tensor]:
-        """The logits that training compares with the label, the decoder's answer first.
-
-        One for every decoder but DANet, whose three losses have the same weight.
-        """
-        return [self(features)]
+    def auxiliary(self, features: list[Tensor]) -> dict[str, Tensor]:
+        """Further logits by name that have a loss of their own, of weight 1; only DANet has any."""
+        return {}

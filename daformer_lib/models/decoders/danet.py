@@ -85,11 +85,10 @@ class DANetDecoder(Decoder):
         position, channel = self._branches(features[-1])
         return self.conv_seg(self.dropout(position + channel))  # (B, K, h, w)
 
-    def all_logits(self, features: list[Tensor]) -> list[Tensor]:
-        """Logits of the sum, of the position branch, of the channel branch: three equal losses."""
+    def auxiliary(self, features: list[Tensor]) -> dict[str, Tensor]:
+        """Logits of each branch alone. Computes the branches again, so that no state is kept."""
         position, channel = self._branches(features[-1])
-        return [
-            self.conv_seg(self.dropout(position + channel)),
-            self.pam_conv_seg(self.dropout(position)),
-            self.cam_conv_seg(self.dropout(channel)),
-        ]
+        return {
+            "pam": self.pam_conv_seg(self.dropout(position)),
+            "cam": self.cam_conv_seg(self.dropout(channel)),
+        }

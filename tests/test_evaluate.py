@@ -1,0 +1,87 @@
+"""The metric and inference, against hand-worked cases and the authors' outputs."""
+
+import numpy as np
+import pytest
+import torch
+
+from daformer_lib.config import ModelConfig
+from daformer_lib.evaluate import Scores, _starts, confusion_matrix, evaluate, predict
+from daformer_lib.models import build_segmentor
+
+
+def test_confusion_by_hand():
+    truth = np.array([[0, 0, 1], [1, 2, 255]])
+    prediction = np.array([[0, 1, 1], [1, 0, 2]])
+    expected = [[1, 1, 0], [0, 2, 0], [1, 0, 0]]
+    np.testing.assert_array_equal(confusion_matrix(prediction, truth, 3), expected)
+
+
+def test_iou_of_absent_and_only_predicted_classes():
+    # Class 2 is predicted but never true: 0. Class 3 is neither: NaN and left out of the mean.
+    scores = Scores(np.array([[2, 0, 1, 0], [0, 3, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]))
+    np.testing.assert_allclose(scores.iou, [2 / 3, 1, 0, np.nan])
+    assert scores.miou() == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert scores.miou((0, 1)) == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_metric_equals_the_authors(golden):
+    uda = golden("uda.npz")
+    scores = Scores(confusion_matrix(uda["miou/pred"], uda["miou/gt"], 19))
+    np.testing.assert_allclose(scores.iou, uda["miou/IoU"], rtol=1e-9)
+    np.testing.assert_allclose(scores.recall, uda["miou/Recall"], rtol=1e-9)
+    np.testing.assert_allclose(scores.precision, uda["miou/Precision"], rtol=1e-9)
+    assert scores.accuracy == pytest.approx(float(uda["miou/aAcc"]))
+    assert scores.miou() == pytest.approx(golden("uda.json")["miou"]["nanmean_raw"])
+
+
+def test_window_starts_cover_the_image():
+    assert _starts(128, 64, 48) == [0, 48, 64]
+    assert _starts(64, 64, 48) == [0]
+    assert _starts(50, 64, 48) == [0]
+
+
+@pytest.fixture(scope="module")
+def official_b0(det):
+    from daformer_lib.models.checkpoints import load_official
+    from daformer_lib.models.official_names import official_names
+
+    model = build_segmentor(ModelConfig("mit_b0", "daformer"))
+    state = model.state_dict()
+    weights = {
+        official: torch.from_numpy(np.asarray(det.det_weights(official, state[ours].shape)))
+        for ours, official in official_names(model).items()
+    }
+    load_official(model, weights)
+    return model.eval()
+
+
+@pytest.mark.parametrize("window", [None, (64, 64)])
+def test_inference_equals_the_authors(golden, det, official_b0, window):
+    gold = {
+        k.removeprefix("inference/daformer_sepaspp_mitb0/a/"): v
+        for k, v in golden("logits.npz").items()
+        if k.startswith("inference/")
+    }
+    names = ("slide_crop64_stride48_argmax", "slide_prob_row64")
+    if window is None:
+        names = ("argmax_128x256", "prob_row64")
+    image = torch.from_numpy(det.det_image("img.a", (1, 3, 64, 128)))
+    label, confidence = predict(official_b0, image, (128, 256), window, (48, 48))
+    assert (label.numpy() == gold[names[0]]).mean() > 0.9999
+    np.testing.assert_allclose(confidence[:, 64], gold[names[1]].max(1), atol=2e-5)
+
+
+def test_evaluation_leaves_the_model_as_it_was():
+    model = build_segmentor(ModelConfig("tiny_mit", "daformer", num_classes=3)).train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    truth = np.zeros((64, 64), dtype=np.uint8)
+    scores = evaluate(model, [(torch.zeros(3, 64, 64), truth)] * 3, 3, batch_size=2)
+    assert scores.confusion.sum() == 3 * 64 * 64
+    assert model.training and model.decoder.training
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_neighbours_of_other_sizes_are_not_stacked():
+    model = build_segmentor(ModelConfig("tiny_mit", "daformer", num_classes=3))
+    samples = [(torch.zeros(3, s, s), np.zeros((s, s), np.uint8)) for s in (64, 96, 96)]
+    assert evaluate(model, samples, 3, batch_size=4).confusion.sum() == 64**2 + 2 * 96**2

@@ -1,0 +1,57 @@
+"""Batches of runs and their tables."""
+
+import numpy as np
+import pytest
+
+from daformer_lib import recipes, studies
+from daformer_lib.prepare import prepare
+from daformer_lib.studies import RowResult, markdown_table, mean_std, paired_gain
+
+
+def row(name, seeds, values):
+    iou = np.full((len(seeds), 19), np.array(values)[:, None] / 100)
+    return RowResult(name, tuple(seeds), iou, ("c",) * 19)
+
+
+def test_mean_and_spread():
+    assert mean_std(np.array([38.0])) == "38.0"
+    assert mean_std(np.array([37.0, 38.0, 39.0])) == "38.0 ± 1.0"
+
+
+def test_gain_is_paired_by_seed():
+    low, high = row("low", [0, 1, 2], [10, 20, 30]), row("high", [2, 1, 0], [36, 25, 14])
+    gain, error = paired_gain(low, high)
+    assert gain == pytest.approx(5)
+    assert error == pytest.approx(1 / np.sqrt(3))
+
+
+def test_table():
+    text = markdown_table([row("full", [0, 1], [40, 42])])
+    assert "| full | 0, 1 | 41.0 ± 1.4 | 41.0 ± 1.4 |" in text
+
+
+def test_runs_are_trained_in_processes_skipped_and_collected(tmp_path):
+    experiments = [
+        recipes.experiment(r, "smoke", data_root=str(tmp_path)).changed(
+            train={"steps": 2, "snapshot_every": 0}
+        )
+        for r in ("source_only", "self_training")
+    ]
+    prepare(experiments[0].data, "smoke")
+    runs = studies.run_all(experiments, tmp_path / "runs")
+    assert [run.name for run in runs] == ["source_only", "self_training"]
+    stamps = [(run.folder / "result.json").stat().st_mtime_ns for run in runs]
+    again = studies.run_all(experiments, tmp_path / "runs")
+    assert stamps == [(run.folder / "result.json").stat().st_mtime_ns for run in again]
+    path = studies.write_results(runs, tmp_path / "results.json", "a command")
+    live, read = studies.collect(runs), studies.read_results(path)
+    for a, b in zip(live, read, strict=True):
+        assert (a.row, a.seeds) == (b.row, b.seeds)
+        np.testing.assert_allclose(a.miou, b.miou, atol=0.01)
+    assert str(tmp_path) not in path.read_text()
+
+
+def test_a_failed_run_shows_the_end_of_its_log(tmp_path):
+    experiment = recipes.experiment("source_only", "smoke", data_root=str(tmp_path / "nowhere"))
+    with pytest.raises(studies.RunFailed, match=r"source_only-seed0.*failed[\s\S]*minigta"):
+        studies.run_all([experiment], tmp_path / "runs")

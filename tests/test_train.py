@@ -1,0 +1,114 @@
+"""The training loop at smoke size: it learns, resumes to the bit, and says what went wrong."""
+
+import numpy as np
+import pytest
+import torch
+
+from daformer_lib import recipes
+from daformer_lib.prepare import prepare
+from daformer_lib.runs import Run
+from daformer_lib.train import Diverged, check_finite, train
+
+
+@pytest.fixture(scope="session")
+def smoke_data(tmp_path_factory):
+    """The handful of drawn scenes that smoke runs train on."""
+    root = tmp_path_factory.mktemp("data")
+    experiment = recipes.experiment("daformer", "smoke", data_root=str(root))
+    prepare(experiment.data, "smoke")
+    return root
+
+
+@pytest.fixture
+def smoke(smoke_data):
+    def make(row="daformer", **changes):
+        experiment = recipes.experiment(row, "smoke", data_root=str(smoke_data))
+        return experiment.changed(**changes) if changes else experiment
+
+    return make
+
+
+def weights(run, which="student"):
+    return run.student_weights() if which == "student" else run.teacher_weights()
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+def test_stop_and_resume_is_exact(smoke, tmp_path):
+    whole = train(smoke(), tmp_path / "whole")
+    # Stop off the checkpoint grid and off the logging grid.
+    train(smoke(), tmp_path / "parts", stop_after=7)
+    assert not Run(tmp_path / "parts").is_complete
+    parts = train(smoke(), tmp_path / "parts")
+    for which in ("student", "teacher"):
+        assert_same(weights(whole, which), weights(parts, which))
+    for name, column in whole.metrics().items():
+        np.testing.assert_array_equal(column, parts.metrics()[name])
+    assert whole.snapshot_steps() == parts.snapshot_steps() == [6, 12]
+    for step in whole.snapshot_steps():
+        a, b = whole.snapshot(step), parts.snapshot(step)
+        np.testing.assert_array_equal(a.teacher_label, b.teacher_label)
+        np.testing.assert_array_equal(a.confidence, b.confidence)
+    assert [e.to_dict() for e in whole.evaluations] == [e.to_dict() for e in parts.evaluations]
+
+
+def test_same_seed_same_weights_whatever_the_workers_and_folder(smoke, tmp_path):
+    one = train(smoke(train={"steps": 3}), tmp_path / "one")
+    two = train(smoke(train={"steps": 3}, data={"workers": 1}), tmp_path / "two")
+    other = train(smoke(train={"steps": 3, "seed": 1}), tmp_path / "other")
+    assert_same(weights(one), weights(two))
+    assert any(not torch.equal(v, weights(other)[k]) for k, v in weights(one).items())
+
+
+@pytest.mark.parametrize("row", ["source_only", "oracle"])
+def test_runs_without_a_teacher(smoke, tmp_path, row):
+    run = train(smoke(row, train={"steps": 2}), tmp_path / row)
+    assert {e.model for e in run.evaluations} == {"student"}
+    assert run.snapshot(2).teacher_label is None
+    with pytest.raises(KeyError, match="no teacher"):
+        run.teacher_weights()
+
+
+def test_it_learns(smoke, tmp_path):
+    """60 steps on 24 scenes: the loss falls by half and road, sky and building are found."""
+    changes = {
+        "train": {"steps": 60, "eval_every": 60, "log_every": 10},
+        "optim": {"warmup_steps": 6},
+    }
+    run = train(smoke("source_only", **changes), tmp_path / "run")
+    loss = run.metrics()["source"]
+    assert loss[-1] < 0.5 * loss[0]
+    assert run.final("student", "val").miou() > 0.08  # one class everywhere would give 0.02
+
+
+def test_a_complete_run_is_not_trained_again(smoke, tmp_path):
+    experiment = smoke(train={"steps": 1})
+    train(experiment, tmp_path / "run")
+    stamp = (tmp_path / "run" / "checkpoints" / "last.pt").stat().st_mtime_ns
+    train(experiment, tmp_path / "run")
+    assert (tmp_path / "run" / "checkpoints" / "last.pt").stat().st_mtime_ns == stamp
+
+
+def test_a_folder_holds_one_run(smoke, tmp_path):
+    train(smoke(train={"steps": 1}), tmp_path / "run")
+    with pytest.raises(ValueError, match="holds another run"):
+        train(smoke(train={"steps": 1, "seed": 3}), tmp_path / "run")
+
+
+def test_a_bad_loss_names_step_part_and_files(smoke):
+    from daformer_lib.data.loaders import TrainBatch
+
+    batch = TrainBatch(None, None, ("00007", "altdorf_1"))
+    with pytest.raises(Diverged, match=r"step 41: the fd loss is nan, with 00007, altdorf_1"):
+        check_finite({"source": torch.tensor(1.0), "fd": torch.tensor(float("nan"))}, 41, batch)
+
+
+def test_divergence_keeps_the_last_checkpoint(smoke, tmp_path):
+    experiment = smoke(train={"checkpoint_every": 1}, optim={"lr": 1e30, "warmup_steps": 2})
+    with pytest.raises(Diverged, match="last checkpoint is intact"):
+        train(experiment, tmp_path / "run")
+    assert np.isfinite(Run(tmp_path / "run")._checkpoint()["step"])
