@@ -52,7 +52,7 @@ pretrain: $(STAMP)  ## the shipped weights of the tiny encoders again
 
 lock: $(STAMP)  ## after a change of pyproject.toml
 	$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --no-header \
-	  --no-emit-index-url --extra test pyproject.toml -o requirements.lock
+	  --no-emit-index-url --no-annotate --extra test pyproject.toml -o requirements.lock
 
 clean:  ## the environment, drawn data and runs
 	rm -rf $(VENV) data/mini* data/smoke runs

@@ -6,6 +6,7 @@ which are the authors' settings; the other three train tiny networks on the draw
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from typing import Any
 
@@ -48,8 +49,11 @@ MINI_DATA = DataConfig(
     rcs_min_crop_pixels=90,  # 1500 of 512x512, scaled by area
     cache_bytes=2**30,
 )
-MINI_OPTIM = OptimConfig(lr=8e-4, head_factor=5.0, warmup_steps=80)
+# Tuned on the validation split, seed 0, demo length: 8e-4 left every network undertrained.
+MINI_OPTIM = OptimConfig(lr=1.5e-3, head_factor=5.0, warmup_steps=80)
 MINI_UDA = UDAConfig(
+    ema_decay=0.99,  # 800 steps are too few for a memory of 1000
+    jitter_strength=0.05,  # drawn classes differ by colour alone more than photographed ones do
     ignore_top=4,  # 15 and 120 of 512 would be 4 and 30 of 128: the drawn bonnet is lower
     ignore_bottom=14,
     fd_min_share=0.5,  # at stride 16 a cell of the mini scenes rarely holds three quarters
@@ -62,7 +66,7 @@ PROFILES: dict[str, Experiment] = {
         model=MINI_MODEL,
         data=MINI_DATA,
         uda=UDAConfig(ema_decay=0.9, threshold=0.9, ignore_top=4, ignore_bottom=14),
-        optim=OptimConfig(lr=8e-4, head_factor=5.0, warmup_steps=4),
+        optim=dataclasses.replace(MINI_OPTIM, warmup_steps=4),
         train=TrainConfig(
             steps=12, log_every=4, eval_every=6, checkpoint_every=6, snapshot_every=6,
             snapshot_images=2, final_splits=MINI_SPLITS,
@@ -83,8 +87,9 @@ PROFILES: dict[str, Experiment] = {
         name="study",
         model=MINI_MODEL,
         data=MINI_DATA,
-        uda=MINI_UDA,
-        optim=OptimConfig(lr=8e-4, head_factor=5.0, warmup_steps=400),
+        # A memory of 100 steps collapsed in a feasibility study at this length.
+        uda=dataclasses.replace(MINI_UDA, ema_decay=0.999),
+        optim=dataclasses.replace(MINI_OPTIM, warmup_steps=400),
         train=TrainConfig(
             steps=4000, eval_every=500, checkpoint_every=500, snapshot_every=1000,
             snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS,
@@ -97,7 +102,7 @@ PROFILES: dict[str, Experiment] = {
 PIECES: dict[str, dict[str, Changes]] = {
     "mini": {
         "rcs": {"data": {"rcs_temperature": 0.01}},
-        "fd": {"uda": {"fd_weight": 0.02}},
+        "fd": {"uda": {"fd_weight": 0.05}},
         "cnn": {"model": {"encoder": "tiny_resnet", "decoder": "deeplabv2"}},
         "segformer": {"model": {"decoder": "segformer"}},
     },

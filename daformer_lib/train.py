@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from lightning.fabric import Fabric
 from lightning.fabric.loggers import TensorBoardLogger
 from torch import Tensor, nn
@@ -70,6 +71,18 @@ def train(
     Raises:
         Diverged: a loss is no finite number. ValueError: the folder holds another run.
     """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with FileLock(Path(folder) / "lock"):  # a second process waits, then finds the run complete
+        return _train(experiment, folder, stop_after, report, fabric)
+
+
+def _train(
+    experiment: Experiment,
+    folder: str | Path,
+    stop_after: int | None,
+    report: Report,
+    fabric: Fabric | None,
+) -> Run:
     writer = RunWriter(folder, experiment)
     if (writer.folder / "result.json").exists():
         return Run(folder)
