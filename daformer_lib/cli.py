@@ -59,6 +59,27 @@ def pretrain_mini(
     print(f"wrote {save_pretrained(network, config, log, folder)}")
 
 
+@app.command(name="check-data")
+def check_data_command(
+    datasets: tuple[str, ...] = ("gta", "cityscapes"), data_root: Path = Path("data")
+) -> int:
+    """Say per split what of a data set is there, what is missing, and what to do."""
+    from daformer_lib.data.check import check_data
+    from daformer_lib.specs import get_spec
+
+    checks = [check for name in datasets for check in check_data(get_spec(name), data_root)]
+    for check in checks:
+        name, images, labels, converted, statistics = check.row()
+        print(f"{name:18s} images {images:17s} labels {labels:11s} ", end="")
+        print(f"train ids {converted:8s} statistics {statistics}")
+        for problem in check.problems:
+            print(f"  - {problem}")
+    if all(check.ok for check in checks):
+        print("all there")
+        return 0
+    return 1
+
+
 @app.command(name="train")
 def train_command(
     row: str = "daformer",

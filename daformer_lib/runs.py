@@ -168,6 +168,8 @@ class RunWriter:
 
     def rewind(self, step: int) -> None:
         """Forget rows and evaluations after `step`: the run goes on from its checkpoint."""
+        for left_over in self.folder.rglob(".*.part"):  # of a process killed while it wrote
+            left_over.unlink()
         if (self.folder / "evals.json").exists():
             kept = read_json(self.folder / "evals.json")
             self._evals = [e for e in kept if e["step"] <= step]

@@ -11,6 +11,8 @@ import pytest
 
 from daformer_lib import notebooks
 
+pytestmark = pytest.mark.notebook
+
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 LIMIT = 600.0  # seconds; most of it is the training of a chapter's first-met rows
 MOST_RUNS = 11  # distinct live runs of the whole course, the budget of `make course`

@@ -1,0 +1,156 @@
+"""Is a data set all there, in the right place, and converted? What is missing, and what to do.
+
+Expected numbers are those that the data sets' own pages publish (docs/real-data.md). Only names are
+looked at, so this takes seconds; whether files are whole is what the conversion finds out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from daformer_lib.data.class_stats import read_class_stats, stats_path
+from daformer_lib.data.on_disk import conversion_command, label_stems, remedy
+from daformer_lib.specs import DatasetSpec
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a split holds when it is complete."""
+
+    images: int
+    labelled: bool = True  # False: no labels are published, or (Cityscapes' test) empty ones
+
+
+EXPECTED: Mapping[str, Mapping[str, Expected]] = {
+    "gta": {"train": Expected(24_966)},
+    "synthia": {"train": Expected(9_400)},
+    "cityscapes": {
+        "train": Expected(2_975),
+        "val": Expected(500),
+        "test": Expected(1_525, labelled=False),
+    },
+    "acdc": {"train": Expected(1_600), "val": Expected(406), "test": Expected(2_000, False)},
+    # Of `train` the night images only: the authors adapt to these (day and twilight are beside).
+    "darkzurich": {
+        "train": Expected(2_416, labelled=False),
+        "val": Expected(50),
+        "test": Expected(151, labelled=False),
+    },
+}
+
+
+@dataclass(frozen=True)
+class SplitCheck:
+    """What was found of one split."""
+
+    dataset: str
+    split: str
+    images: int
+    expected: int | None  # None: any number will do (the drawn domains)
+    labels: int  # own label files
+    labelled: bool  # whether labels are needed
+    converted: int  # train-id files
+    listed: int | None  # usable pairs in the class statistics; None without statistics
+    problems: tuple[str, ...]  # each says what is wrong and what to do
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def row(self) -> tuple[str, ...]:
+        """Name, images, labels, converted, statistics: short texts for a table."""
+        images = f"{self.images:,}" + (f" of {self.expected:,}" if self.expected else "")
+        name = f"{self.dataset}/{self.split}"
+        if not self.labelled:
+            return name, images, "not needed", "–", "–"
+        listed = "none" if self.listed is None else f"{self.listed:,} pairs"
+        return name, images, f"{self.labels:,}", f"{self.converted:,}", listed
+
+
+def check_data(spec: DatasetSpec, data_root: str | Path) -> tuple[SplitCheck, ...]:
+    """Every split of a data set."""
+    return tuple(check_split(spec, data_root, split) for split in spec.splits)
+
+
+def check_split(spec: DatasetSpec, data_root: str | Path, split: str) -> SplitCheck:
+    """One split: images, labels, train ids and statistics, by the names of the files."""
+    known = EXPECTED.get(spec.name, {}).get(split)
+    images = set(spec.stems(data_root, split))
+    labels = set(label_stems(spec, data_root, split))
+    converted = images & set(_converted_stems(spec, data_root, split))
+    stats = read_class_stats(spec, data_root, split)
+    found = SplitCheck(
+        dataset=spec.name,
+        split=split,
+        images=len(images),
+        expected=known.images if known else None,
+        labels=len(labels),
+        labelled=known.labelled if known else True,
+        converted=len(converted),
+        listed=None if stats is None else len(stats.stems),
+        problems=(),
+    )
+    problems = [*_image_problems(found, spec, data_root)]
+    if images and found.labelled:
+        problems += _label_problems(found, spec, data_root, images, labels)
+    return dataclasses.replace(found, problems=tuple(problems))
+
+
+def _converted_stems(spec: DatasetSpec, data_root: str | Path, split: str) -> list[str]:
+    results = dataclasses.replace(spec, image_pattern=spec.train_id_pattern)
+    return results.stems(data_root, split)
+
+
+def _image_problems(found: SplitCheck, spec: DatasetSpec, data_root: str | Path) -> Iterable[str]:
+    if not found.images:
+        expected = spec.image_path(data_root, found.split, "<name>")
+        yield f"no images: expected files like {expected}. {remedy(spec)}"
+        elsewhere = _misplaced(spec, data_root)
+        if elsewhere:
+            yield f"is it one folder too deep, or another order of folders? Found {elsewhere}"
+    elif found.expected and found.images < found.expected:
+        missing = found.expected - found.images
+        yield f"{missing:,} images are missing: fetch or unpack the rest. {remedy(spec)}"
+    elif found.expected and found.images > found.expected:
+        extra = found.images - found.expected
+        yield f"{extra:,} images too many: training would see them; move them out. {remedy(spec)}"
+
+
+def _label_problems(
+    found: SplitCheck, spec: DatasetSpec, data_root: str | Path, images: set[str], labels: set[str]
+) -> Iterable[str]:
+    command = conversion_command(spec, data_root)
+    bare = sorted(images - labels)
+    if bare:
+        first = spec.label_path(data_root, found.split, bare[0])
+        yield f"{len(bare):,} images have no label (first: {first}). {remedy(spec)}"
+    usable = len(images & labels)
+    if found.converted < usable:
+        yield f"{usable - found.converted:,} labels are not converted; run: {command}"
+    if found.listed is None:
+        name = stats_path(spec, data_root, found.split).name
+        yield f"no class statistics ({name}), which Rare Class Sampling needs; run: {command}"
+    elif found.listed != usable:
+        yield (
+            f"the statistics list {found.listed:,} pairs, on disk are {usable:,}: files came or "
+            f"went since, or were skipped as broken; for their names run: {command}"
+        )
+
+
+def _misplaced(spec: DatasetSpec, data_root: str | Path) -> Path | None:
+    """Some image of this data set in a folder where nothing looks for it."""
+    root = spec.root(data_root)
+    before, ending = spec.image_pattern.split("{stem}")
+    folder = before.split("/")[0]
+    right = {
+        spec.image_path(data_root, split, stem)
+        for split in spec.splits
+        for stem in spec.stems(data_root, split)
+    }
+    for path in root.rglob(f"*{ending}"):
+        if path not in right and folder in path.relative_to(root).parts[:-1]:
+            return path
+    return None
