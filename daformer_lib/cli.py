@@ -164,6 +164,66 @@ def evaluate_command(
     print(f"{'mean IoU':15s} {100 * scores.miou(spec.mean_ids):5.1f}")
 
 
+@app.command(name="evaluate-official")
+def evaluate_official_command(
+    checkpoint: Path,
+    encoder: str = "mit_b5",
+    decoder: str = "daformer",
+    part: Literal["model", "ema_model"] = "model",
+    target: str = "cityscapes",
+    split: str = "val",
+    data_root: str = "data",
+    classes: Literal[19, 16, 13] = 19,
+) -> None:
+    """Score a checkpoint in the authors' format at their protocol, beside the paper's numbers.
+
+    Args:
+        checkpoint: their .pth, or a .safetensors file.
+        part: the student (theirs is scored) or the teacher of a UDA training.
+        classes: 16 or 13 for a network trained on SYNTHIA.
+    """
+    from daformer_lib import official
+    from daformer_lib.specs import get_spec
+
+    spec, device = get_spec(target), "cuda" if torch.cuda.is_available() else "cpu"
+    network = official.network_from_checkpoint(
+        checkpoint, encoder, decoder, part, spec.num_classes, device
+    )
+    with Progress(None, "evaluate") as bar:
+        scores = official.evaluate_official(network, spec, data_root, split, device, bar)
+    print(official.score_table(scores, spec, classes))
+
+
+@app.command(name="export-test")
+def export_test_command(
+    checkpoint: Path,
+    encoder: str = "mit_b5",
+    decoder: str = "daformer",
+    part: Literal["model", "ema_model"] = "model",
+    target: str = "cityscapes",
+    split: str = "test",
+    data_root: str = "data",
+    output_dir: Path = Path("runs/export"),
+    ids: Literal["label", "train"] | None = None,
+) -> None:
+    """Label a test split for the benchmark server: PNGs at the images' own size, under their names.
+
+    Args:
+        ids: label ids or train ids; by default what the data set's server takes (ACDC and Dark
+            Zurich: train ids).
+    """
+    from daformer_lib import official
+    from daformer_lib.specs import get_spec
+
+    spec, device = get_spec(target), "cuda" if torch.cuda.is_available() else "cpu"
+    network = official.network_from_checkpoint(
+        checkpoint, encoder, decoder, part, spec.num_classes, device
+    )
+    with Progress(None, "export") as bar:
+        written = official.export_labels(network, spec, data_root, output_dir, split, ids, bar)
+    print(f"wrote {len(written)} files to {output_dir}")
+
+
 @app.command(name="predict")
 def predict_command(
     run: Path,

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from daformer_lib.specs import SPECS
 
 Mode = Literal["source_only", "uda", "oracle"]
-FeatureDistanceOn = Literal["things", "all"]
+FeatureDistanceOn = Literal["things", "all", "everywhere"]
 
 
 def _require(condition: bool, message: str) -> None:
@@ -86,7 +86,7 @@ class UDAConfig:
     jitter_strength: float = 0.2
     blur_above: float = 0.5  # Gaussian blur if u > this
     fd_weight: float = 0.0  # lambda_FD: 0 = off; 0.005 in the paper
-    fd_on: FeatureDistanceOn = "things"
+    fd_on: FeatureDistanceOn = "things"  # cells of things, of any one class, or simply all cells
     fd_min_share: float = 0.75  # share of a feature cell that one class must cover
 
     def __post_init__(self) -> None:
@@ -95,7 +95,8 @@ class UDAConfig:
         for name in ("ignore_top", "ignore_bottom"):
             _require(getattr(self, name) >= 0, f"{name} must not be negative")
         _require(self.fd_weight >= 0, f"fd_weight {self.fd_weight} must not be negative")
-        _require(self.fd_on in ("things", "all"), f"fd_on {self.fd_on!r}: 'things' or 'all'")
+        known = ("things", "all", "everywhere")
+        _require(self.fd_on in known, f"fd_on {self.fd_on!r} must be one of {list(known)}")
 
 
 @dataclass(frozen=True)
@@ -181,9 +182,7 @@ class Experiment:
         for place in ("data_root", "workers", "cache_bytes"):
             values["data"].pop(place)
         values["versions"] = [
-            SPECS[name].version
-            for name in (self.data.source, self.data.target)
-            if name in SPECS
+            SPECS[name].version for name in (self.data.source, self.data.target) if name in SPECS
         ]
         text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -71,9 +71,7 @@ def _weights() -> Finding:
         n for n in ("tiny_mit", "tiny_resnet") if not (SHIPPED / f"{n}.safetensors").exists()
     ]
     if missing:
-        return Finding(
-            False, f"no weights of {missing}; run `make pretrain`"
-        )
+        return Finding(False, f"no weights of {missing}; run `make pretrain`")
     return Finding(True, "pretrained tiny encoders")
 
 

@@ -31,5 +31,6 @@ def label_file(
     """
     image = read_image(path)
     small = to_tensors(resize_image(image, spec.size), None)[0]
-    label, _ = predict(network, small[None], image.shape[:2])
-    return image, label[0].byte().numpy()
+    device = next(network.parameters()).device
+    label, _ = predict(network, small[None].to(device), image.shape[:2])
+    return image, label[0].byte().cpu().numpy()

@@ -2,6 +2,7 @@
 
 A profile is a set of values, never a branch in the code. `full` keeps the dataclasses' defaults,
 which are the authors' settings; the other three train tiny networks on the drawn mini domains.
+`full` also knows the rows of the paper's tables by name (`paper_recipes.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from daformer_lib.config import (
     TrainConfig,
     UDAConfig,
 )
+from daformer_lib.paper_recipes import PAPER_RECIPES
 from daformer_lib.specs import get_spec
 
 Changes = dict[str, Any]
@@ -95,7 +97,7 @@ PROFILES: dict[str, Experiment] = {
             snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS,
         ),
     ),
-    "full": Experiment(name="full"),
+    "full": Experiment(name="full", model=ModelConfig(pretrained="pretrained/mit_b5.pth")),
 }  # fmt: skip
 
 # What RCS, FD and another network mean at mini and at full size.
@@ -109,7 +111,13 @@ PIECES: dict[str, dict[str, Changes]] = {
     "full": {
         "rcs": {"data": {"rcs_temperature": 0.01}},
         "fd": {"uda": {"fd_weight": 0.005}},
-        "cnn": {"model": {"encoder": "resnet101_v1c", "decoder": "deeplabv2"}},
+        "cnn": {
+            "model": {
+                "encoder": "resnet101_v1c",
+                "decoder": "deeplabv2",
+                "pretrained": "pretrained/resnet101_v1c.pth",
+            }
+        },
         "segformer": {"model": {"decoder": "segformer"}},
     },
 }
@@ -123,17 +131,12 @@ def experiment(
     target: str | None = None,
     data_root: str | None = None,
 ) -> Experiment:
-    """The named row at the named profile.
+    """The named row at the named profile; at `full` also a row of the paper's tables.
 
     Raises:
         KeyError: unknown row, profile or data set; the message has the nearest names.
     """
-    base = _named(PROFILES, profile, "profile")
-    changes = _named(ROWS, row, "row")
-    pieces = PIECES["full" if profile == "full" else "mini"]
-    for piece in changes.get("use", ()):
-        base = base.changed(**pieces[piece])
-    base = base.changed(**{key: value for key, value in changes.items() if key != "use"})
+    base = _row(row, profile)
     root = data_root or base.data.data_root
     if profile == "smoke":
         root = f"{root}/smoke"  # a handful of images: a folder of their own
@@ -143,6 +146,20 @@ def experiment(
     classes = get_spec(built.data.target).num_classes
     get_spec(built.data.source)
     return built.changed(model={"num_classes": classes})
+
+
+def _row(row: str, profile: str) -> Experiment:
+    base = _named(PROFILES, profile, "profile")
+    if row in PAPER_RECIPES:
+        if profile != "full":
+            raise KeyError(f"{row} is a row of the paper: profile 'full', not {profile!r}")
+        return PAPER_RECIPES[row].experiment
+    known = ROWS | PAPER_RECIPES if profile == "full" else ROWS
+    changes = _named(known, row, "row")
+    pieces = PIECES["full" if profile == "full" else "mini"]
+    for piece in changes.get("use", ()):
+        base = base.changed(**pieces[piece])
+    return base.changed(**{key: value for key, value in changes.items() if key != "use"})
 
 
 def _named(table: dict[str, Any], name: str, kind: str) -> Any:

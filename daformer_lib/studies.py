@@ -87,6 +87,8 @@ def run_all(
                 _check(child)
                 finished_steps += child.steps
             done = finished_steps + sum(c.steps_done() for c in running)
+            if running:  # a process still scores its run after its last step
+                done = min(done, total - 1)
             names = ", ".join(c.folder.name.rsplit("-", 1)[0] for c in running)
             report(done, max(total, 1), names)
     finally:

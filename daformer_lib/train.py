@@ -124,8 +124,9 @@ def build_parts(experiment: Experiment, fabric: Fabric) -> Parts:
     spec = get_spec(experiment.data.target)
     anchor = teacher = None
     if uda.fd_weight > 0:
-        watched = spec.things if uda.fd_on == "things" else tuple(range(spec.num_classes))
-        anchor = ImageNetAnchor(network.encoder, watched, spec.num_classes, uda.fd_min_share)
+        watched = {"things": spec.things, "all": range(spec.num_classes), "everywhere": None}
+        classes = watched[uda.fd_on]
+        anchor = ImageNetAnchor(network.encoder, classes, spec.num_classes, uda.fd_min_share)
         anchor.encoder.to(fabric.device)
     if experiment.mode == "uda":
         teacher = Teacher(network, uda.ema_decay)

@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from daformer_lib import notebooks
 from daformer_lib.files import read_json
 
+pytestmark = pytest.mark.notebook  # each test starts a kernel
 LIMIT = 120.0  # seconds; a kernel starts slowly on a busy machine
 
 

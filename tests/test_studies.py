@@ -30,6 +30,7 @@ def test_table():
     assert "| full | 0, 1 | 41.0 ± 1.4 | 41.0 ± 1.4 |" in text
 
 
+@pytest.mark.notebook  # starts training processes
 def test_runs_are_trained_in_processes_skipped_and_collected(tmp_path):
     experiments = [
         recipes.experiment(r, "smoke", data_root=str(tmp_path)).changed(
@@ -51,6 +52,7 @@ def test_runs_are_trained_in_processes_skipped_and_collected(tmp_path):
     assert str(tmp_path) not in path.read_text()
 
 
+@pytest.mark.notebook
 def test_a_failed_run_shows_the_end_of_its_log(tmp_path):
     experiment = recipes.experiment("source_only", "smoke", data_root=str(tmp_path / "nowhere"))
     with pytest.raises(studies.RunFailed, match=r"source_only-seed0.*failed[\s\S]*minigta"):

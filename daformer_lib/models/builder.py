@@ -116,6 +116,10 @@ def _daformer_no_dsc(p: _Parts) -> Decoder:
     return _fused(p, lambda stack: _aspp(p, stack, separable=False))
 
 
+def _daformer_conv1(p: _Parts) -> Decoder:
+    return _fused(p, lambda stack: ConvBlock(stack, p.n.daformer_width))  # fuses by a 1x1
+
+
 def _isa_fusion(p: _Parts) -> Decoder:
     width = p.n.daformer_width  # of the keys too
     return _fused(p, lambda stack: ISAFusion(stack, width, width, p.n.isa_window))
@@ -190,6 +194,7 @@ def _isanet(p: _Parts) -> Decoder:
 DECODERS: dict[str, Callable[[_Parts], Decoder]] = {
     "daformer": _daformer,
     "daformer_no_dsc": _daformer_no_dsc,
+    "daformer_conv1": _daformer_conv1,
     "context_f4": _context_f4,
     "isa_fusion": _isa_fusion,
     "segformer": _segformer,

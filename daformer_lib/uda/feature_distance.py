@@ -52,21 +52,24 @@ class ImageNetAnchor:
 
     Args:
         encoder: the student's encoder before any training; forward returns a list of features.
-        classes: train ids whose cells are compared (thing classes, or all).
+        classes: train ids whose cells are compared (thing classes, or all); None compares every
+            cell, labelled or not, as the authors' row "all classes" of Table 5 does.
         min_share: share of a cell that its class must cover.
     """
 
     def __init__(
-        self, encoder: nn.Module, classes: Sequence[int], num_classes: int, min_share: float
+        self, encoder: nn.Module, classes: Sequence[int] | None, num_classes: int, min_share: float
     ) -> None:
         self.encoder = copy.deepcopy(encoder).requires_grad_(False).eval()
-        self.classes = tuple(classes)
+        self.classes = None if classes is None else tuple(classes)
         self.num_classes = num_classes
         self.min_share = min_share
 
     def mask(self, label: Tensor, width: int) -> Tensor:
         """Cells of a `width` wide feature map that one of `classes` covers; (B, h, w) bool."""
         small = downscale_label(label, label.shape[-1] // width, self.min_share, self.num_classes)
+        if self.classes is None:
+            return torch.ones_like(small, dtype=torch.bool)
         wanted = torch.tensor(self.classes, device=label.device)
         return torch.isin(small, wanted)
 

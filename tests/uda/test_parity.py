@@ -9,7 +9,11 @@ from daformer_lib.config import OptimConfig
 from daformer_lib.optim import learning_rate
 from daformer_lib.specs import THINGS
 from daformer_lib.uda import classmix as mixing
-from daformer_lib.uda.feature_distance import downscale_label, masked_distance
+from daformer_lib.uda.feature_distance import (
+    ImageNetAnchor,
+    downscale_label,
+    masked_distance,
+)
 from daformer_lib.uda.losses import cross_entropy
 from daformer_lib.uda.teacher import Teacher, confidence_weight, ema_alpha
 
@@ -71,6 +75,16 @@ def test_whole_feature_distance_term(uda):
     loss.backward()
     np.testing.assert_allclose(loss.item(), uda["fd/calc_loss"], rtol=1e-6)
     np.testing.assert_allclose(features.grad, uda["fd/calc_grad"], rtol=1e-5, atol=1e-8)
+
+
+def test_distance_of_all_classes_counts_every_cell_labelled_or_not(uda):
+    reference = torch.nn.Module()
+    reference.forward = lambda image: [tensor(uda["fd/f2"])]
+    anchor = ImageNetAnchor(reference, None, 19, 0.75)
+    unknown = torch.full((2, 32, 32), 255)
+    source = Labelled.certain(torch.zeros(2, 3, 32, 32), unknown)
+    loss = anchor([tensor(uda["fd/f1"])], source)
+    np.testing.assert_allclose(loss, uda["fd/nomask_loss"], rtol=1e-6)
 
 
 def test_half_of_the_batchs_classes_are_drawn(facts):

@@ -1,0 +1,165 @@
+"""Checkpoints at the authors' protocol: their files in, their numbers out, files for the servers.
+
+The protocol (facts of lhoyer/DAFormer): the whole image at the data set's size, logits resized to
+the input and then to the label's own size, softmax, argmax; the student (`part` "model").
+Cityscapes' server takes label ids, those of ACDC and Dark Zurich train ids; so the authors export.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from daformer_lib.config import ModelConfig
+from daformer_lib.data.datasets import SegmentationDataset
+from daformer_lib.evaluate import Scores, evaluate
+from daformer_lib.files import write_label_png
+from daformer_lib.inference import label_file
+from daformer_lib.models import build_segmentor
+from daformer_lib.models.checkpoints import Part, load_official
+from daformer_lib.papers import DAFORMER_MIOU, SYNTHIA_MIOU_13, paper_iou
+from daformer_lib.progress import Report, silent
+from daformer_lib.specs import CITYSCAPES, SYNTHIA_13, SYNTHIA_16, DatasetSpec
+
+Ids = Literal["label", "train"]
+Classes = Literal[19, 16, 13]  # 16 and 13: the classes that SYNTHIA-trained networks are scored on
+MEAN_OVER: dict[int, tuple[int, ...]] = {
+    19: tuple(range(19)),
+    16: SYNTHIA_16,
+    13: SYNTHIA_13,
+}
+TRAIN_ID_SERVERS = ("acdc", "darkzurich")
+
+
+def network_from_checkpoint(
+    checkpoint: str | Path,
+    encoder: str,
+    decoder: str,
+    part: Part = "model",
+    num_classes: int = 19,
+    device: torch.device | str = "cpu",
+) -> nn.Module:
+    """A whole network from a file in the authors' format, in eval mode.
+
+    Raises:
+        FileNotFoundError: no such file. ValueError: unreadable, another network, or only an
+            encoder: a network whose decoder is random would score like a bad checkpoint.
+    """
+    network = build_segmentor(ModelConfig(encoder, decoder, num_classes))
+    try:
+        loaded = load_official(network, checkpoint, part)
+    except (EOFError, RuntimeError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{checkpoint} cannot be read ({reason}); fetch it again") from None
+    if not any(name.startswith("decode_head.") for name in loaded):
+        raise ValueError(
+            f"{checkpoint} holds an encoder without a decoder, which cannot be scored; name the "
+            "checkpoint of a trained segmentor"
+        )
+    return network.to(device).eval()
+
+
+def evaluate_official(
+    network: nn.Module,
+    spec: DatasetSpec,
+    data_root: str | Path,
+    split: str = "val",
+    device: torch.device | str = "cpu",
+    report: Report = silent,
+) -> Scores:
+    """Scores on a split whose labels are converted, one image at a time."""
+    dataset = SegmentationDataset(spec, data_root, split)
+
+    def samples() -> Iterator:
+        for i in range(len(dataset)):
+            yield dataset.load_for_evaluation(i)
+            report(i + 1, len(dataset), split)
+
+    return evaluate(network, samples(), spec.num_classes, device)
+
+
+def paper_mean(spec: DatasetSpec, classes: int) -> float | None:
+    """DAFormer's mIoU in the paper, in percent; None where it prints none."""
+    if spec.name == "cityscapes":
+        synthia = {16: DAFORMER_MIOU["synthia → cityscapes"], 13: SYNTHIA_MIOU_13}
+        return ({19: DAFORMER_MIOU["gta → cityscapes"]} | synthia)[classes]
+    return DAFORMER_MIOU.get(f"cityscapes → {spec.name}") if classes == 19 else None
+
+
+def score_table(scores: Scores, spec: DatasetSpec, classes: Classes = 19) -> str:
+    """Per-class IoU and means in percent, beside the paper's DAFormer (Table 6)."""
+    if spec.num_classes != 19 and classes != 19:
+        raise ValueError(f"{spec.name} has {spec.num_classes} classes; 16 and 13 are of Cityscapes")
+    rows = range(spec.num_classes) if classes == 19 else MEAN_OVER[classes]
+    paper = [None] * spec.num_classes
+    if spec.name == "cityscapes":
+        paper = list(paper_iou("gta" if classes == 19 else "synthia", spec))
+    lines = [f"{'class':18s} {'IoU %':>7s} {'paper':>7s}"]
+    lines += [_line(spec.classes[i], 100 * scores.iou[i], paper[i]) for i in rows]
+    means = (19,) if classes == 19 else (19, 16, 13)
+    for count in means:
+        over = MEAN_OVER[count] if spec.num_classes == 19 else None
+        beside = None if count == 19 != classes else paper_mean(spec, count)
+        size = count if over else spec.num_classes
+        lines.append(_line(f"mean of {size}", 100 * scores.miou(over), beside))
+    if spec.name in TRAIN_ID_SERVERS:
+        lines.append("The paper's number is of the test split, which only the server scores.")
+    return "\n".join(lines)
+
+
+def _line(name: str, ours: float, paper: float | None) -> str:
+    beside = "-" if paper is None or np.isnan(paper) else f"{paper:.1f}"
+    return f"{name:18s} {ours:7.2f} {beside:>7s}"
+
+
+def server_ids(spec: DatasetSpec) -> Ids:
+    """What the data set's benchmark server reads."""
+    return "train" if spec.name in TRAIN_ID_SERVERS else "label"
+
+
+def encode_ids(label: np.ndarray, ids: Ids) -> np.ndarray:
+    """(H, W) uint8 train ids -> the same, or Cityscapes label ids; 255 becomes 0, unlabelled."""
+    if ids == "train":
+        return label
+    table = np.zeros(256, dtype=np.uint8)
+    for label_id, train_id in CITYSCAPES.id_map.items():
+        table[train_id] = label_id
+    return table[label]
+
+
+def export_labels(
+    network: nn.Module,
+    spec: DatasetSpec,
+    data_root: str | Path,
+    output_dir: str | Path,
+    split: str = "test",
+    ids: Ids | None = None,
+    report: Report = silent,
+) -> Sequence[Path]:
+    """Label every image of a split; PNGs at the images' own size under the images' file names.
+
+    Args:
+        ids: "label" for Cityscapes label ids, "train" for train ids; None takes the server's.
+    """
+    dataset = SegmentationDataset(spec, data_root, split, labelled=False)
+    paths = [spec.image_path(data_root, split, stem) for stem in dataset.stems]
+    twice = [name for name, count in Counter(p.name for p in paths).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"{len(twice)} file names of {spec.name}/{split} stand in several folders, such as "
+            f"{min(twice)}; the server knows a file by its name: rename or remove them"
+        )
+    written = []
+    for i, path in enumerate(paths):
+        label = label_file(network, path, spec)[1]
+        target = Path(output_dir) / path.with_suffix(".png").name
+        written.append(write_label_png(target, encode_ids(label, ids or server_ids(spec))))
+        report(i + 1, len(paths), split)
+    return written
