@@ -7,7 +7,7 @@ from daformer_lib.data.class_stats import read_class_stats
 from daformer_lib.data.convert import convert
 from daformer_lib.data.mini import MINI_NAMES, SMOKE_COUNTS, MiniCounts, make_mini
 from daformer_lib.progress import Report, silent
-from daformer_lib.specs import get_spec
+from daformer_lib.specs import DatasetSpec, get_spec
 
 WORKERS = 2
 
@@ -30,5 +30,15 @@ def prepare(data: DataConfig, profile: str, report: Report = silent) -> None:
     for name in names:
         spec = get_spec(name)
         for split in spec.splits:
+            needed = (name, split) == (data.source, "train")
             if read_class_stats(spec, data.data_root, split) is None:
-                convert(spec, data.data_root, split, WORKERS, report)
+                _convert(spec, data.data_root, split, needed, report)
+
+
+def _convert(spec: DatasetSpec, data_root: str, split: str, needed: bool, report: Report) -> None:
+    """Only the source's labels are a must: a target's train or test split may have none."""
+    try:
+        convert(spec, data_root, split, WORKERS, report)
+    except FileNotFoundError:
+        if needed:
+            raise
