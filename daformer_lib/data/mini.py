@@ -56,7 +56,7 @@ class MiniCounts:
         return {"train": getattr(self, name)}
 
 
-SMOKE_COUNTS = MiniCounts(64, 16, 16, 8, 8)
+SMOKE_COUNTS = MiniCounts(96, 16, 16, 8, 8)  # scene 89 is the first with a tram
 
 
 class Scene(NamedTuple):
