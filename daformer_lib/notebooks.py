@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -281,17 +283,22 @@ def execute_in_place(
     what was executed of it lies beside it as `<name>.failed.ipynb`.
     """
     path = Path(path)
-    output_path = path.with_name(f"{path.stem}.failed.ipynb")
-    run = run_notebook(path, output_path, {}, timeout_s, env, cwd=cwd or path.parent)
-    if run.done:
-        book = nbformat.read(output_path, as_version=4)
-        book.metadata.pop("papermill", None)
-        for cell in book.cells:
-            for trace in ("papermill", "execution"):
-                cell.metadata.pop(trace, None)
-        write_atomic(path, nbformat.writes(book).encode())
-        for file in (output_path, log_path(output_path)):
-            file.unlink()
-    output_path.with_suffix(".parameters.yaml").unlink()
-    record_path(output_path).unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        output_path = Path(folder) / path.name
+        run = run_notebook(path, output_path, {}, timeout_s, env, cwd=cwd or path.parent)
+        if run.done:
+            book = nbformat.read(output_path, as_version=4)
+            book.metadata.pop("papermill", None)
+            for cell in book.cells:
+                for trace in ("papermill", "execution"):
+                    cell.metadata.pop(trace, None)
+            write_atomic(path, nbformat.writes(book).encode())
+        else:
+            failed = path.with_name(f"{path.stem}.failed.ipynb")
+            for file, kept in {
+                output_path: failed,
+                log_path(output_path): log_path(failed),
+            }.items():
+                if file.exists():
+                    shutil.copyfile(file, kept)
     return run

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -40,6 +41,7 @@ class DatasetSpec:
     keep_ratio: bool = False  # fit into `size` instead of stretching to it
     label_encoding: LabelEncoding = "id"
     folder: str = ""  # under data_root; the name by default
+    include: str = "*"  # only stems like this one (shell wildcards; * also crosses folders)
     ignore: int = IGNORE
     evaluated: tuple[int, ...] = field(default=())  # train ids in the mean IoU; all by default
     stand_in_for: str = ""  # the real data set that a drawn mini domain imitates
@@ -96,7 +98,8 @@ class DatasetSpec:
         suffix = Path(after).suffix
         files = sorted((root / before).rglob(f"*{suffix}"))
         found = (pattern.fullmatch(f.relative_to(root).as_posix()) for f in files)
-        return [match.group(1) for match in found if match]
+        stems = (match.group(1) for match in found if match)
+        return [stem for stem in stems if fnmatchcase(stem, self.include)]
 
 
 CITYSCAPES_CLASSES = (
@@ -169,10 +172,10 @@ ACDC = replace(
     id_map={i: i for i in range(len(CITYSCAPES_CLASSES))},
     size=(960, 540),
 )
-DARK_ZURICH = replace(ACDC, name="darkzurich", folder="dark_zurich")
+DARK_ZURICH = replace(ACDC, name="darkzurich", folder="dark_zurich", include="night/*")
 
 MINI_SIZE = (256, 128)
-MINI_VERSION = "3"  # raise it with every change that alters a drawn pixel: sets are redrawn
+MINI_VERSION = "4"  # raise it with every change that alters a drawn pixel: sets are redrawn
 MINIGTA = replace(
     GTA,
     name="minigta",

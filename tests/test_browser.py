@@ -66,8 +66,9 @@ def wait_for_port(port: int, log: Path, seconds: float = 60) -> None:
     raise TimeoutError(log.read_text()[-2000:])
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 def test_slider_redraws_the_picture(lab, tmp_path):
+    from playwright.sync_api import Error as PlaywrightError
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -75,10 +76,17 @@ def test_slider_redraws_the_picture(lab, tmp_path):
         page = browser.new_page(viewport={"width": 1400, "height": 1200})
         page.goto(f"{lab}/lab/tree/slider.ipynb?token={TOKEN}")
         page.get_by_text("slider_picture").first.wait_for(timeout=60_000)
+        # Before its kernel is there, JupyterLab takes "Run All Cells" and runs nothing.
+        idle = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
+        page.locator(idle).first.wait_for(state="attached", timeout=120_000)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name=re.compile("^Run All Cells")).first.click()
         slider = page.locator(".jp-OutputArea .widget-slider, .jp-OutputArea .noUi-handle").first
-        slider.wait_for(timeout=120_000)
+        try:
+            slider.wait_for(timeout=180_000)
+        except PlaywrightError:
+            log = (tmp_path / "lab.log").read_text()[-3000:]
+            pytest.fail(f"no slider; the page says:\n{page.inner_text('body')[:3000]}\n{log}")
         picture = page.locator(".jp-OutputArea img.widget-image").first
         picture.wait_for(timeout=30_000)
         before = picture.get_attribute("src")

@@ -8,6 +8,7 @@ import pytest
 from daformer_lib import course
 
 pytestmark = pytest.mark.slow
+MOST_RUNS = 11  # distinct live runs of the whole course, the budget of `make course`
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,12 @@ def test_the_course_ends_in_a_self_contained_report(report):
 def test_every_chapter_was_executed(report):
     executed = {p.stem for p in (report.parent / "notebooks").glob("0[0-6]_*.ipynb")}
     assert executed == {p.stem for p in course.CHAPTERS} and len(executed) == 7
+
+
+def test_the_course_trains_no_more_runs_than_agreed(report):
+    """Eleven rows; chapter 08 has data of its own and is no part of it."""
+    trained = sorted(folder.parent.name for folder in report.parent.glob("*/config.json"))
+    assert 5 <= len(trained) <= MOST_RUNS, trained
 
 
 def test_a_second_start_only_writes_the_report(report, monkeypatch):

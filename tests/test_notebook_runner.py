@@ -101,6 +101,16 @@ def test_executing_in_place_keeps_outputs_and_no_traces(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_fails_in_place_stays_as_it_was(tmp_path):
+    path = write_book(tmp_path / "a.ipynb", "print(6 * 7)", "1 / 0")
+    before = path.read_bytes()
+    assert notebooks.execute_in_place(path, LIMIT).status == "failed"
+    assert path.read_bytes() == before
+    kept = nbformat.read(tmp_path / "a.failed.ipynb", as_version=4)
+    assert kept.cells[-1].outputs[0].ename == "ZeroDivisionError"
+    assert notebooks.log_path(tmp_path / "a.failed.ipynb").exists()
+
+
 def fake(monkeypatch, *codes, cells_run: int = 0):
     """Replace the process by these exit statuses; count the calls."""
     left, calls = list(codes), []

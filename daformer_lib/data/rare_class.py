@@ -1,6 +1,6 @@
 """Rare Class Sampling: draw a class, the rarer the likelier, then a source image that shows it.
 
-Hoyer et al., DAFormer, arXiv:2111.14887, Sec. 3.3, Eq. 10-11:
+Hoyer et al., DAFormer, arXiv:2111.14887, Sec. 3.3, Eq. 6-7:
 P(c) = softmax over c of (1 - f_c) / T, with f_c the share of the source's pixels that show c.
 Departs from the authors' code in two places. A class of which no image holds more than
 ``min_pixels`` is left out with a warning (they stop). A re-crop does not read the image again.

@@ -1,6 +1,6 @@
 """Thing-class ImageNet Feature Distance: do not forget what pretraining knew about things.
 
-DAFormer, Sec. 3.3, Eq. 6-10. Departs from the paper: an empty mask gives 0, where the authors'
+DAFormer, Sec. 3.3, Eq. 8-11. Departs from the paper: an empty mask gives 0, where the authors'
 code logs NaN (with zero gradient).
 """
 

@@ -43,7 +43,7 @@ class Teacher:
 
     @torch.no_grad()
     def update(self, student: nn.Module, step: int) -> None:
-        """Eq. 2, before the forward passes of `step`, with the student's weights of step - 1."""
+        """Eq. 5, before the forward passes of `step`, with the student's weights of step - 1."""
         alpha = ema_alpha(step, self.decay)
         ours, theirs = list(self.model.parameters()), list(student.parameters())
         torch._foreach_mul_(ours, alpha)
@@ -53,7 +53,7 @@ class Teacher:
     def label(
         self, image: Tensor, threshold: float, ignore_top: int = 0, ignore_bottom: int = 0
     ) -> Labelled:
-        """Pseudo-labels (Eq. 3) and their weight (Eq. 4) for target images (B, 3, H, W)."""
+        """Pseudo-labels (Eq. 2) and their weight (Eq. 3) for target images (B, 3, H, W)."""
         logits, _ = self.model(image)
         logits = F.interpolate(logits, image.shape[-2:], mode="bilinear", align_corners=False)
         confidence, label = logits.softmax(dim=1).max(dim=1)  # (B, K, H, W) -> 2 x (B, H, W)
@@ -64,7 +64,7 @@ class Teacher:
 def confidence_weight(
     confidence: Tensor, threshold: float, ignore_top: int = 0, ignore_bottom: int = 0
 ) -> Tensor:
-    """Eq. 4: the share of confident pixels, as the weight of every pixel; (B, H, W) -> same.
+    """Eq. 3: the share of confident pixels, as the weight of every pixel; (B, H, W) -> same.
 
     One share for the whole batch, taken before rows are cut (facts sheet, 7).
     """

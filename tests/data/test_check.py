@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from daformer_lib import cli
 from daformer_lib.data import check as module
 from daformer_lib.data.check import EXPECTED, Expected, check_data, check_split
 from daformer_lib.data.convert import convert
+from daformer_lib.files import write_png
 from daformer_lib.specs import SPECS, get_spec
 
 
@@ -80,10 +82,17 @@ def test_statistics_older_than_the_files_are_noticed(tmp_path, tiny, four_expect
 
 
 def test_more_than_expected_is_a_problem_too(tmp_path, tiny, four_expected):
-    """Dark Zurich's day images beside the night ones would be trained on."""
     spec = tiny.make(tmp_path, "gta", count=5)
     convert(spec, tmp_path, "train")
     assert "1 images too many" in check_split(spec, tmp_path, "train").problems[0]
+
+
+def test_dark_zurich_is_trained_on_at_night_only(tmp_path, tiny):
+    spec = get_spec("darkzurich")
+    for stem in ("night/GOPR0351/b", "night/GOPR0351/a", "day/GOPR0345/c", "twilight/GOPR0348/d"):
+        image = spec.image_path(tmp_path, "train", stem)
+        write_png(image, np.zeros((4, 8, 3), np.uint8))
+    assert spec.stems(tmp_path, "train") == ["night/GOPR0351/a", "night/GOPR0351/b"]
 
 
 def test_splits_without_published_labels_need_none(tmp_path, tiny, four_expected):
