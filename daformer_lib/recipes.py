@@ -104,7 +104,7 @@ PROFILES: dict[str, Experiment] = {
 PIECES: dict[str, dict[str, Changes]] = {
     "mini": {
         "rcs": {"data": {"rcs_temperature": 0.01}},
-        "fd": {"uda": {"fd_weight": 0.05}},
+        "fd": {"uda": {"fd_weight": 0.02}},
         "cnn": {"model": {"encoder": "tiny_resnet", "decoder": "deeplabv2"}},
         "segformer": {"model": {"decoder": "segformer"}},
     },

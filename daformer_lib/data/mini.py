@@ -56,7 +56,7 @@ class MiniCounts:
         return {"train": getattr(self, name)}
 
 
-SMOKE_COUNTS = MiniCounts(96, 16, 16, 8, 8)  # scene 89 is the first with a tram
+SMOKE_COUNTS = MiniCounts(128, 16, 16, 8, 8)  # scene 125 is the first with a rider
 
 
 class Scene(NamedTuple):

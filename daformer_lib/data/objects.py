@@ -99,8 +99,9 @@ def _grain_map(name: str, label: np.ndarray, rng: np.random.Generator) -> np.nda
 def _photograph(image: np.ndarray, grain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Anything between a clean drawing and a poor photograph."""
     dull = rng.random() < 0.5
+    contrast = rng.uniform(0.0, 1.5)
     photo = Photo(
-        texture=rng.uniform(0.0, 1.5), patches=rng.uniform(0.0, 0.1),
+        texture=(contrast, contrast), patches=rng.uniform(0.0, 0.1),
         saturation=(0.2, 1.0) if dull else (0.9, 1.2), exposure=0.3, white_balance=0.05,
         blur=(0.0, 0.8), noise=(0.0, 8.0),
     )  # fmt: skip

@@ -28,8 +28,10 @@ def develop(
 ) -> np.ndarray:
     """The drawing (H, W, 3) uint8 as this domain's camera would have taken it."""
     picture = image.astype(np.float32)
-    if photo.texture:
-        picture += photo.texture * _grain(label, rng)[..., None]
+    low, high = photo.texture
+    contrast = rng.uniform(low, high) if low < high else low
+    if contrast:
+        picture += contrast * _grain(label, rng)[..., None]
     if photo.patches:
         picture *= 1 + photo.patches * _field(label.shape, 3, rng)[..., None]
     picture = _colours(picture, photo, rng)

@@ -28,7 +28,7 @@ class Shifts:
 class Photo:
     """What lens, sensor and weather do to the finished drawing; 0 switches an effect off."""
 
-    texture: float = 0.0  # contrast of each surface's own grain (1 = asphalt 9 grey levels)
+    texture: Range = (0.0, 0.0)  # contrast of each surface's own grain (1 = asphalt 9 levels)
     patches: float = 0.0  # standard deviation of large soft brightness patches, share of 1
     saturation: Range = (1.0, 1.0)  # 1 keeps the colours, 0 is grey
     exposure: float = 0.0  # standard deviation of log2 brightness
@@ -125,8 +125,19 @@ MINIGTA = DomainStyle(
     palette=GAME,
     view=View(height=(1.7, 2.3), focal=(150, 185), horizon=(0.40, 0.48)),
     air=Air(haze=(0.001, 0.004), shadow=(0.55, 0.65)),
-    photo=Photo(texture=0.12, saturation=(1.0, 1.15)),
-    chances=Chances(people=2.2, wall=0.4, fence=0.4),
+    photo=Photo(texture=(0.12, 0.12), saturation=(1.0, 1.15)),
+    chances=Chances(
+        people=2.2,
+        bicycle_rider=0.022,
+        motorcycle_rider=0.02,
+        parked_bicycle=0.016,
+        parked_motorcycle=0.014,
+        truck=0.036,
+        bus=0.03,
+        train=0.016,
+        wall=0.4,
+        fence=0.4,
+    ),
     distances=Distances(person=(3.6, 14.0), post=(4.8, 13.0)),
 )
 
@@ -135,7 +146,7 @@ MINISYNTHIA = DomainStyle(
     palette=SIMULATOR,
     view=View(height=(1.2, 3.4), focal=(140, 190), horizon=(0.34, 0.48)),
     air=Air(haze=(0.0, 0.003), shadow=(0.6, 0.8)),
-    photo=Photo(texture=0.2, saturation=(0.85, 1.05), blur=(0.0, 0.3), noise=(0.0, 2.0)),
+    photo=Photo(texture=(0.2, 0.2), saturation=(0.85, 1.05), blur=(0.0, 0.3), noise=(0.0, 2.0)),
     street=Street(lanes=(2, 3, 4), sidewalk=(2.5, 4.5), park=0.2, lawn=0.0),
     chances=Chances(
         people=4.5, bicycle_rider=0.06, motorcycle_rider=0.05, parked_bicycle=0.05, bus=0.08,
@@ -149,20 +160,20 @@ MINICITYSCAPES = DomainStyle(
     palette=GAME,
     view=View(height=(1.2, 1.4), focal=(175, 200), horizon=(0.40, 0.45), bonnet=True),
     air=Air(
-        haze=(0.004, 0.012), haze_colour=(206, 208, 208), ambient=(0.7, 0.86),
+        haze=(0.002, 0.02), haze_colour=(206, 208, 208), ambient=(0.7, 0.86),
         shadow=(0.55, 0.85), house_shadow=0.4,
     ),
     photo=Photo(
-        texture=0.65, patches=0.06, saturation=(0.6, 0.85), exposure=0.18, white_balance=0.03,
+        texture=(0.2, 1.0), patches=0.06, saturation=(0.5, 0.95), exposure=0.2, white_balance=0.05,
         vignette=0.22, blur=(0.35, 0.7), noise=(2.0, 4.5),
     ),
     shifts=Shifts(
-        stuff=(0.3, 0.7), people=(0.25, 0.6), vehicles=(0.35, 0.75), two_wheelers=(0.35, 0.75),
+        stuff=(0.1, 1.0), people=(0.1, 0.6), vehicles=(0.2, 0.9), two_wheelers=(0.2, 0.9),
     ),
     street=Street(lanes=(2, 2, 3), sidewalk=(2.6, 5.0), park=0.25, lawn=0.5, crossing=0.4),
     chances=Chances(
-        cars=2.4, parked=2.6, people=4.0, bicycle_rider=0.18, motorcycle_rider=0.12,
-        parked_bicycle=0.14, parked_motorcycle=0.1, truck=0.16, bus=0.16, train=0.17, wall=0.4,
+        cars=2.4, parked=2.6, people=4.0, bicycle_rider=0.18, motorcycle_rider=0.18,
+        parked_bicycle=0.14, parked_motorcycle=0.15, truck=0.16, bus=0.16, train=0.17, wall=0.4,
         fence=0.46, trees=3.6, hedge=0.3, lamps=0.85, traffic_light=0.42, signs=1.8,
     ),
     distances=Distances(person=(3.8, 15.0), post=(4.8, 14.0)),
