@@ -51,7 +51,7 @@ def daformer_losses(
 def source_losses(
     student: nn.Module, anchor: ImageNetAnchor | None, source: Labelled, fd_weight: float
 ) -> dict[str, Tensor]:
-    """Cross-entropy on the source (Eq. 1) and, with an anchor, feature distance (Eq. 9, weighted)."""
+    """Cross-entropy on the source (Eq. 1) and, with an anchor, feature distance (Eq. 9)."""
     logits, features = student(source.image)
     losses = {
         "source": cross_entropy(logits, source),

@@ -96,7 +96,7 @@ def test_source_is_long_tailed_in_images():
 
 def test_source_is_long_tailed_in_pixels():
     rare = ("train", "motorcycle", "bicycle", "rider", "traffic light")
-    pixels, scenes = np.zeros(19), 90
+    pixels, scenes = np.zeros(19), 130
     for index in range(scenes):
         if drawings("minigta", index) & set(RARE_DRAWINGS):  # the others hold no rare pixel
             _, label = draw_scene("minigta", "train", index)
