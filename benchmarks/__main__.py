@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 import tyro
 
-from benchmarks.data import conversion_benchmark, mini_benchmark
+from benchmarks.data import conversion_benchmark, mini_benchmark, sampling_benchmark
 from benchmarks.steps import peak_benchmark, step_benchmark
 from benchmarks.timing import Timed
 from daformer_lib.files import write_json
@@ -41,7 +41,7 @@ def main(
         network, which = peak.split(":")
         print(json.dumps(asdict(peak_benchmark(network, which)[0])))
         return
-    rows = conversion_benchmark(turns) + mini_benchmark(workers=2)
+    rows = conversion_benchmark(turns) + sampling_benchmark(turns) + mini_benchmark(workers=2)
     for network in networks:
         rows += step_benchmark(network, turns if network == "tiny" else large_turns)
         rows.append(memory_row(network, threads))

@@ -13,6 +13,7 @@ from daformer_lib import recipes
 from daformer_lib.data.convert import convert, id_table
 from daformer_lib.data.loaders import training_batches
 from daformer_lib.data.mini import MiniCounts, make_mini
+from daformer_lib.data.rare_class import RareClassSampler
 from daformer_lib.evaluate import evaluate
 from daformer_lib.models import build_segmentor
 from daformer_lib.specs import get_spec
@@ -37,6 +38,19 @@ def conversion_benchmark(turns: int) -> list[Timed]:
     assert np.array_equal(table[ids], masks())
     best = best_ms({"ours": lambda: table[ids], "masks": masks}, turns)
     return [Timed("data", "train ids of one GTA label", best["ours"], "ms", best["masks"])]
+
+
+def sampling_benchmark(turns: int) -> list[Timed]:
+    """A thousand draws of Rare Class Sampling among a million files, and among a thousand."""
+    works = {}
+    for files in (1_000, 1_000_000):
+        rng = np.random.default_rng(0)
+        counts = rng.integers(0, 5000, (files, 19), dtype=np.int32)
+        sampler = RareClassSampler(counts, 0.01, 3000)
+        works[files] = lambda s=sampler, r=rng: [s.draw(r) for _ in range(1000)]
+    best = best_ms({str(files): work for files, work in works.items()}, turns)
+    name = "1000 RCS draws, 1,000,000 files (reference: 1,000)"
+    return [Timed("data", name, best["1000000"], "ms", best["1000"])]
 
 
 def mini_benchmark(workers: int) -> list[Timed]:
