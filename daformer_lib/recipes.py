@@ -20,7 +20,7 @@ from daformer_lib.config import (
     UDAConfig,
 )
 from daformer_lib.paper_recipes import PAPER_RECIPES
-from daformer_lib.specs import get_spec
+from daformer_lib.specs import check_same_classes, get_spec, get_specs
 
 Changes = dict[str, Any]
 
@@ -135,6 +135,7 @@ def experiment(
 
     Raises:
         KeyError: unknown row, profile or data set; the message has the nearest names.
+        ValueError: source and target have other classes, or a spec's file is wrong.
     """
     base = _row(row, profile)
     root = data_root or base.data.data_root
@@ -143,9 +144,9 @@ def experiment(
     data = {"source": source, "target": target, "data_root": root}
     data = {key: value for key, value in data.items() if value is not None}
     built = base.changed(name=row, data=data, train={"seed": seed})
-    classes = get_spec(built.data.target).num_classes
-    get_spec(built.data.source)
-    return built.changed(model={"num_classes": classes})
+    specs = (*get_specs(built.data.source), get_spec(built.data.target))
+    check_same_classes(specs)
+    return built.changed(model={"num_classes": specs[-1].num_classes})
 
 
 def _row(row: str, profile: str) -> Experiment:
