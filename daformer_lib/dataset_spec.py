@@ -129,11 +129,11 @@ def _layout_problems(spec: DatasetSpec) -> Iterator[str]:
         yield from _pattern_problems(spec, key, getattr(spec, key))
     if not spec.train_id_pattern.endswith(".png"):
         yield f"train_id_pattern {spec.train_id_pattern!r} must end in .png: PNGs are written there"
-    identity = {i: i for i in range(spec.num_classes)}
-    if spec.train_id_pattern == spec.label_pattern and dict(spec.id_map) != identity:
+    moved = {own: train for own, train in spec.id_map.items() if own != train}
+    if spec.train_id_pattern == spec.label_pattern and moved:
         yield (
             "label_pattern and train_id_pattern are the same, so the label files must hold train "
-            "ids and id_map be {0: 0, ...}; give train ids another name, such as {stem}_ids.png"
+            f"ids, but id_map holds {moved}; give train ids another name, such as {{stem}}_ids.png"
         )
     if spec.label_encoding not in get_args(LabelEncoding):
         known = list(get_args(LabelEncoding))

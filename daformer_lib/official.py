@@ -35,7 +35,7 @@ MEAN_OVER: dict[int, tuple[int, ...]] = {
     16: SYNTHIA_16,
     13: SYNTHIA_13,
 }
-TRAIN_ID_SERVERS = ("acdc", "darkzurich")
+TRAIN_ID_SERVERS = ("acdc", "acdc_fog", "acdc_night", "acdc_rain", "acdc_snow", "darkzurich")
 
 
 def network_from_checkpoint(

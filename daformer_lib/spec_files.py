@@ -55,7 +55,7 @@ def load_spec(path: str | Path) -> DatasetSpec:
         raise FileNotFoundError(f"no spec file at {path}; {EXAMPLE} says how to write one")
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-        return _with_own_names(DatasetSpec(**_checked(values), origin=str(path)))
+        return _trustworthy(DatasetSpec(**_checked(values), origin=str(path)))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path} is no YAML ({reason}); {EXAMPLE} has an example") from None
@@ -104,11 +104,16 @@ def _checked(values: Any) -> dict[str, Any]:
     return {key: KINDS[key](key, value) for key, value in values.items()}
 
 
-def _with_own_names(spec: DatasetSpec) -> DatasetSpec:
-    """The spec, if its images cannot be mistaken for labels: converting would overwrite them."""
+def _trustworthy(spec: DatasetSpec) -> DatasetSpec:
+    """The spec, if its files cannot be mistaken for others: converting would overwrite them."""
     for key in ("label_pattern", "train_id_pattern"):
         if getattr(spec, key) == spec.image_pattern:
             raise Wrong(f"{key} is the same as image_pattern; labels need names of their own")
+    if spec.train_id_pattern == spec.label_pattern and len(spec.id_map) < spec.num_classes:
+        raise Wrong(
+            "label_pattern and train_id_pattern are the same, so label files are used as they are, "
+            "but id_map leaves ids out; map all classes, or give train ids another name"
+        )
     return spec
 
 

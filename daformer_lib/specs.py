@@ -11,12 +11,18 @@ from pathlib import Path
 
 from daformer_lib.builtin_specs import (
     ACDC,
+    ACDC_FOG,
+    ACDC_NIGHT,
+    ACDC_RAIN,
+    ACDC_SNOW,
+    BDD100K,
     CITYSCAPES,
     CITYSCAPES_CLASSES,
     CITYSCAPES_IDS,
     CITYSCAPES_PALETTE,
     DARK_ZURICH,
     GTA,
+    MAPILLARY,
     MINI_SIZE,
     MINI_VERSION,
     MINICITYSCAPES,
@@ -32,9 +38,15 @@ from daformer_lib.builtin_specs import (
 )
 from daformer_lib.dataset_spec import IGNORE, DatasetSpec, LabelEncoding
 from daformer_lib.spec_files import fingerprint, load_spec, save_spec
+from daformer_lib.visda_specs import SYNTHWASTE_AUG, ZEROWASTE_V1, ZEROWASTE_V2
 
 __all__ = [
     "ACDC",
+    "ACDC_FOG",
+    "ACDC_NIGHT",
+    "ACDC_RAIN",
+    "ACDC_SNOW",
+    "BDD100K",
     "CITYSCAPES",
     "CITYSCAPES_CLASSES",
     "CITYSCAPES_IDS",
@@ -42,6 +54,7 @@ __all__ = [
     "DARK_ZURICH",
     "GTA",
     "IGNORE",
+    "MAPILLARY",
     "MINICITYSCAPES",
     "MINIGTA",
     "MINISYNTHIA",
@@ -53,7 +66,10 @@ __all__ = [
     "SYNTHIA_13",
     "SYNTHIA_16",
     "SYNTHIA_IDS",
+    "SYNTHWASTE_AUG",
     "THINGS",
+    "ZEROWASTE_V1",
+    "ZEROWASTE_V2",
     "DatasetSpec",
     "LabelEncoding",
     "check_same_classes",

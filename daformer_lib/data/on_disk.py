@@ -35,6 +35,8 @@ def label_stems(spec: DatasetSpec, data_root: str | Path, split: str) -> list[st
 
 def conversion_command(spec: DatasetSpec, data_root: str | Path) -> str:
     """The command that makes train ids and statistics of this data set."""
+    if spec.origin:
+        return f"python -m daformer_lib inspect-data --spec {spec.origin} --data-root {data_root}"
     name = spec.stand_in_for or spec.name
     script = name if name in ("gta", "synthia") else "cityscapes"
     option = "" if spec.name == script else f" --spec {spec.name}"
@@ -45,4 +47,8 @@ def remedy(spec: DatasetSpec) -> str:
     """What to do when a data set is not there."""
     if spec.stand_in_for:
         return "Draw it with: python -m daformer_lib make-mini"
+    if spec.origin:
+        return (
+            f"Mend {spec.origin} or move the files; docs/your-own-data.md says what its keys mean"
+        )
     return f"docs/real-data.md says where {spec.name} comes from and how its folders look"
