@@ -48,8 +48,8 @@ class DataConfig:
     batch_size: int = 2  # images of each domain in a step
     workers: int = 4  # loader processes; 0 = in this process
     rcs_temperature: float | None = None  # Rare Class Sampling; None = uniform sampling
-    rcs_min_pixels: int = 3000  # on the label file at its own size
-    rcs_min_crop_pixels: int = 1500  # in the crop, of the resized image
+    rcs_min_pixels: int | None = 3000  # on the label file at its own size; None = by its area
+    rcs_min_crop_pixels: int | None = 1500  # in the crop, of the resized image; None = by its area
     rcs_max_loads: int = 11  # crops tried until one holds enough; the last is accepted
     cat_max_ratio: float | None = 0.75  # largest share of one class in a labelled crop
     photometric: bool = False  # colour distortion in the loader (source-only and oracle rows)

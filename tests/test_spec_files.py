@@ -92,6 +92,10 @@ def replaced(old: str, new: str) -> str:
         (replaced("masks/{stem}.png", "photos/{stem}.jpg"), "label_pattern is the same as image"),
         (replaced("train_ids/{stem}.png", "masks/{stem}.png"), "must hold train ids"),
         (
+            replaced("train_ids/{stem}.png", "masks/{stem}.png").replace(", 255: 1", ""),
+            "id_map leaves ids out; map all classes",
+        ),
+        (
             replaced("train_ids/{stem}.png", "ids/{stem}.tif"),
             "train_id_pattern .* must end in .png",
         ),
