@@ -10,15 +10,18 @@ from typing import Literal
 import torch
 import tyro
 
-from daformer_lib import recipes
+from daformer_lib import data_commands, recipes
 from daformer_lib.data.mini import MINI_NAMES, make_mini
 from daformer_lib.files import write_png
 from daformer_lib.prepare import WORKERS, mini_counts, prepare
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
+from daformer_lib.specs import CITYSCAPES
 
 Profile = Literal["smoke", "demo", "study", "full"]
 app = tyro.extras.SubcommandApp()
+app.command(name="check-data")(data_commands.check_data_command)
+app.command(name="inspect-data")(data_commands.inspect_data_command)
 
 
 @app.command(name="doctor")
@@ -57,27 +60,6 @@ def pretrain_mini(
         network, log = pretrain(config, bar)
     print(f"held-out accuracy {log[-1]['held_out_accuracy']:.1%}")
     print(f"wrote {save_pretrained(network, config, log, folder)}")
-
-
-@app.command(name="check-data")
-def check_data_command(
-    datasets: tuple[str, ...] = ("gta", "cityscapes"), data_root: Path = Path("data")
-) -> int:
-    """Say per split what of a data set is there, what is missing, and what to do."""
-    from daformer_lib.data.check import check_data
-    from daformer_lib.specs import get_spec
-
-    checks = [check for name in datasets for check in check_data(get_spec(name), data_root)]
-    for check in checks:
-        name, images, labels, converted, statistics = check.row()
-        print(f"{name:18s} images {images:17s} labels {labels:11s} ", end="")
-        print(f"train ids {converted:8s} statistics {statistics}")
-        for problem in check.problems:
-            print(f"  - {problem}")
-    if all(check.ok for check in checks):
-        print("all there")
-        return 0
-    return 1
 
 
 @app.command(name="train")
@@ -173,14 +155,14 @@ def evaluate_official_command(
     target: str = "cityscapes",
     split: str = "val",
     data_root: str = "data",
-    classes: Literal[19, 16, 13] = 19,
+    classes: int = CITYSCAPES.num_classes,
 ) -> None:
     """Score a checkpoint in the authors' format at their protocol, beside the paper's numbers.
 
     Args:
         checkpoint: their .pth, or a .safetensors file.
         part: the student (theirs is scored) or the teacher of a UDA training.
-        classes: 16 or 13 for a network trained on SYNTHIA.
+        classes: the mean is over all of them, or 16 or 13 for a network trained on SYNTHIA.
     """
     from daformer_lib import official
     from daformer_lib.specs import get_spec
@@ -222,6 +204,33 @@ def export_test_command(
     with Progress(None, "export") as bar:
         written = official.export_labels(network, spec, data_root, output_dir, split, ids, bar)
     print(f"wrote {len(written)} files to {output_dir}")
+
+
+@app.command(name="export-visda")
+def export_visda_command(
+    source_only: Path,
+    uda: Path,
+    archive: Path = Path("runs/visda/submission.zip"),
+    split: str = "test",
+    data_root: str | None = None,
+) -> None:
+    """Zip the VisDA-2022 submission: label maps of a run without and a run with adaptation.
+
+    Args:
+        source_only: folder of the run without adaptation.
+        uda: folder of the run with it.
+    """
+    from daformer_lib.inference import load_network
+    from daformer_lib.specs import get_spec
+    from daformer_lib.submission import write_submission
+
+    runs = {"source_only": Run(source_only), "uda": Run(uda)}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    networks = {name: load_network(run).to(device) for name, run in runs.items()}
+    data = runs["uda"].experiment.data
+    spec, root = get_spec(data.target), data_root or data.data_root
+    with Progress(None, "export") as bar:
+        print(f"wrote {write_submission(networks, spec, root, archive, split, bar)}")
 
 
 @app.command(name="predict")
