@@ -126,18 +126,21 @@ def study(
 @app.command(name="evaluate")
 def evaluate_command(
     run: Path, split: str = "val", model: Literal["student", "teacher"] = "student",
-    data_root: str | None = None,
+    target: str | None = None, data_root: str | None = None,
 ) -> None:  # fmt: skip
-    """Per-class IoU of a trained run on a split of its target."""
+    """Per-class IoU of a trained run on a split of its target, or of another set."""
     from daformer_lib.evaluate import evaluate
     from daformer_lib.inference import load_network
-    from daformer_lib.specs import get_spec
+    from daformer_lib.specs import check_same_classes, get_spec
     from daformer_lib.train import evaluation_samples
 
     opened = Run(run)
     experiment = opened.experiment
     if data_root is not None:
         experiment = experiment.changed(data={"data_root": data_root})
+    if target is not None:
+        check_same_classes([get_spec(experiment.data.target), get_spec(target)])
+        experiment = experiment.changed(data={"target": target})
     spec = get_spec(experiment.data.target)
     samples = evaluation_samples(experiment, split, None)
     scores = evaluate(load_network(opened, model), samples, spec.num_classes)

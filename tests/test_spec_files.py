@@ -9,6 +9,7 @@ import pytest
 
 from daformer_lib import recipes, specs
 from daformer_lib.config import DataConfig, Experiment
+from daformer_lib.spec_files import FIELDS as FIELD_NAMES
 from daformer_lib.specs import SPECS, get_spec, get_specs, load_spec, save_spec
 
 FIELDS = """\
@@ -164,6 +165,14 @@ def test_a_recipe_takes_the_files_classes(write):
     assert built.model.num_classes == 2
     with pytest.raises(ValueError, match="minigta and fields differ: class 0"):
         recipes.experiment("daformer", "demo", target=path)
+
+
+def test_the_documents_example_is_a_spec_and_every_key_is_explained(write):
+    text = (Path(__file__).parents[1] / "docs" / "your-own-data.md").read_text(encoding="utf-8")
+    spec = load_spec(write(text.split("```yaml\n")[1].split("```")[0]))
+    assert spec.name == "fields_summer" and spec.id_map == {0: 0, 255: 1}
+    hidden = {"ignore", "stand_in_for"}  # nothing that a user sets
+    assert all(f"`{key}`" in text or f"\n{key}: " in text for key in set(FIELD_NAMES) - hidden)
 
 
 def test_public_names_stay():
