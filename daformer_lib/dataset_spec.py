@@ -81,12 +81,32 @@ class DatasetSpec:
             raise ValueError(f"{self.name} has no split {split!r}; it has {list(self.splits)}")
         before, after = self.image_pattern.format(split=split, stem="\0").split("\0")
         root = self.root(data_root)
-        pattern = re.compile(re.escape(before) + "(.+)" + re.escape(after))
-        suffix = Path(after).suffix
-        files = sorted((root / before).rglob(f"*{suffix}"))
-        found = (pattern.fullmatch(f.relative_to(root).as_posix()) for f in files)
-        stems = (match.group(1) for match in found if match)
-        return [stem for stem in stems if fnmatchcase(stem, self.include)]
+        folder = root / before.rpartition("/")[0]
+        files = sorted(folder.rglob(f"*{Path('x' + after).suffix}"))
+        pattern = _regex(self.image_pattern, split)
+        found: dict[str, str] = {}  # stem -> path below root
+        for path in (file.relative_to(root).as_posix() for file in files):
+            if match := pattern.fullmatch(path):
+                found[match.group(1)] = path
+        labels = self._labels_among(found, split)
+        return [s for s in found if s not in labels and fnmatchcase(s, self.include)]
+
+    def _labels_among(self, found: Mapping[str, str], split: str) -> set[str]:
+        """Where all files lie in one folder, the label a_mask.png looks like an image a_mask."""
+        labels = set()
+        for other in (self.label_pattern, self.train_id_pattern):
+            pattern = _regex(other, split)
+            matches = ((stem, pattern.fullmatch(path)) for stem, path in found.items())
+            labels |= {
+                stem for stem, m in matches if m and m.group(1) != stem and m.group(1) in found
+            }
+        return labels
+
+
+def _regex(pattern: str, split: str) -> re.Pattern[str]:
+    """Matches the paths of a pattern; its group is the stem."""
+    before, after = pattern.format(split=split, stem="\0").split("\0")
+    return re.compile(re.escape(before) + "(.+)" + re.escape(after))
 
 
 def _class_problems(spec: DatasetSpec) -> Iterator[str]:

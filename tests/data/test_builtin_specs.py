@@ -5,6 +5,7 @@ The trees are spelled out by hand here, so that a wrong pattern cannot hide behi
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from daformer_lib import files
 from daformer_lib.data.check import check_split
 from daformer_lib.data.class_stats import read_class_stats, stats_path
 from daformer_lib.data.convert import convert
+from daformer_lib.data.on_disk import label_stems
 from daformer_lib.specs import IGNORE, SPECS, get_spec
 
 SIZE = (48, 32)  # (width, height)
@@ -154,3 +156,18 @@ def test_the_waste_sets_have_the_challenges_ids():
             "background", "rigid_plastic", "cardboard", "metal", "soft_plastic",
         )  # fmt: skip
         assert spec.things == (1, 2, 3, 4) and all(spec.id_map[i] == i for i in range(5))
+
+
+def test_labels_beside_their_images_are_not_images(tmp_path):
+    spec = dataclasses.replace(
+        get_spec("zerowaste_v1"), name="mixed", folder="", image_pattern="{split}/im_{stem}.png",
+        label_pattern="{split}/im_{stem}_mask.png", train_id_pattern="{split}/im_{stem}_ids.png",
+    )  # fmt: skip
+    for stem in ("a", "sub/b"):
+        image = f"mixed/train/im_{stem}.png"
+        write_tree(tmp_path, image, image.replace(".png", "_mask.png"), "id", [0, 4])
+    for _ in range(2):  # before and after train ids lie there, too
+        assert spec.stems(tmp_path, "train") == ["a", "sub/b"]
+        assert label_stems(spec, tmp_path, "train") == ["a", "sub/b"]
+        assert convert(spec, tmp_path, "train").usable == 2
+        assert check_split(spec, tmp_path, "train").problems == ()
