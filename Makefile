@@ -11,7 +11,7 @@ NBVAL    = DAFORMER_PROFILE=smoke DAFORMER_BATCH=1 OMP_NUM_THREADS=1 $(RUN) -m p
 	   --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 \
 	   -n 2 --dist loadscope -p no:cacheprovider
 
-.PHONY: course check test test-slow lab study pretrain lock clean
+.PHONY: course check test test-slow lab study bench pretrain lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -43,8 +43,13 @@ test-slow: $(STAMP)  ## browser, kills, solutions
 lab: $(STAMP)  ## the notebooks in JupyterLab, on this machine only
 	$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
 
-study: $(STAMP)  ## the committed multi-seed results again (about 90 minutes or more on two cores)
+study: $(STAMP)  ## the committed multi-seed results again (about an hour and a half on two cores)
 	$(RUN) -m daformer_lib study --results results/mini_study.json
+	$(RUN) -m daformer_lib study --profile demo --rows source_only self_training daformer oracle \
+	  --output-dir runs/course --results results/demo_study.json
+
+bench: $(STAMP)  ## speed and memory, as ratios: benchmarks/results
+	$(RUN) -m benchmarks
 
 pretrain: $(STAMP)  ## the shipped weights of the tiny encoders again
 	$(RUN) -m daformer_lib pretrain-mini --encoder tiny_mit

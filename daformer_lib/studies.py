@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,31 @@ def markdown_table(results: Sequence[RowResult]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def class_table(results: Sequence[RowResult]) -> str:
+    """IoU in percent of every class (a row each) under every row of the study; means over seeds."""
+    head = " | ".join(["class", *(r.row for r in results)])
+    lines = [f"| {head} |", "|---" * (1 + len(results)) + "|"]
+    for i, name in enumerate(results[0].classes):
+        label = f"**{name}**" if i in RARE else name
+        lines.append(f"| {label} | " + " | ".join(_mean_iou(r, i) for r in results) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _mean_iou(result: RowResult, train_id: int) -> str:
+    """Mean over the seeds that know the class; a dash when none does."""
+    values = result.iou[:, train_id]
+    return "–" if np.isnan(values).all() else f"{100 * np.nanmean(values):.1f}"
+
+
+def gain_table(results: Sequence[RowResult]) -> str:
+    """What each row gains over the one before it, paired by seed, with its standard error."""
+    lines = ["| from | to | gain in mIoU | standard error |", "|---|---|---|---|"]
+    for low, high in pairwise(results):
+        gain, error = paired_gain(low, high)
+        lines.append(f"| {low.row} | {high.row} | {gain:+.1f} | {error:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
 def paired_gain(low: RowResult, high: RowResult) -> tuple[float, float]:
     """Mean gain in mIoU over seeds both rows have, and its standard error (NaN for one seed)."""
     shared = sorted(set(low.seeds) & set(high.seeds))
@@ -213,8 +239,31 @@ def write_results(runs: Sequence[Run], path: Path, command: str) -> Path:
                 entry["iou"][where] = [None if v is None else round(v, 4) for v in values["iou"]]
         entries.append(entry)
     write_json(path, {"command": command, "runs": entries}, indent=None)
-    write_atomic(path.with_suffix(".md"), markdown_table(collect(runs)).encode())
+    write_atomic(path.with_suffix(".md"), _results_page(runs, command).encode())
     return path
+
+
+def _results_page(runs: Sequence[Run], command: str) -> str:
+    """The same for people: tables, and what made them."""
+    results, first = collect(runs), runs[0]
+    of = first.result["machine"]
+    made = ", ".join(f"{key} {value}" for key, value in of.items() if value is not None)
+    minutes = sum(run.result["seconds"] for run in runs) / 60
+    data = first.experiment.data
+    return "\n".join(
+        [
+            f"# {data.source} → {data.target}, test split\n",
+            f"`{command}`\n",
+            f"{len(runs)} runs of {first.result['steps']} steps, {minutes:.0f} minutes of training "
+            f"in all; {made}. mIoU in percent, student, last iteration; mean ± sample standard "
+            "deviation over seeds.\n",
+            markdown_table(results),
+            "Gains, paired by seed:\n",
+            gain_table(results),
+            "IoU by class, mean over seeds (rare classes in bold):\n",
+            class_table(results),
+        ]
+    )
 
 
 def read_results(path: Path, where: str = "student/test") -> list[RowResult]:

@@ -30,6 +30,16 @@ def test_table():
     assert "| full | 0, 1 | 41.0 ± 1.4 | 41.0 ± 1.4 |" in text
 
 
+def test_gains_and_classes_for_people():
+    low, high = row("low", [0, 1, 2], [10, 20, 30]), row("high", [0, 1, 2], [14, 25, 36])
+    assert "| low | high | +5.0 | 0.6 |" in studies.gain_table([low, high])
+    low.iou[:, 3] = np.nan
+    table = studies.class_table([low, high]).splitlines()
+    assert table[0] == "| class | low | high |"
+    assert table[2] == "| c | 20.0 | 25.0 |" and table[5] == "| c | – | 25.0 |"
+    assert table[2 + 12] == "| **c** | 20.0 | 25.0 |"
+
+
 @pytest.mark.notebook  # starts training processes
 def test_runs_are_trained_in_processes_skipped_and_collected(tmp_path):
     experiments = [
@@ -49,7 +59,9 @@ def test_runs_are_trained_in_processes_skipped_and_collected(tmp_path):
     for a, b in zip(live, read, strict=True):
         assert (a.row, a.seeds) == (b.row, b.seeds)
         np.testing.assert_allclose(a.miou, b.miou, atol=0.01)
-    assert str(tmp_path) not in path.read_text()
+    page = path.with_suffix(".md").read_text()
+    assert "`a command`" in page and "| **train** |" in page and "torch" in page
+    assert str(tmp_path) not in path.read_text() + page
 
 
 @pytest.mark.notebook

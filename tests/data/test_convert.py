@@ -266,29 +266,11 @@ def test_script_errors_are_one_line(tmp_path, capsys):
     assert "gta has no split 'val'" in capsys.readouterr().err
 
 
-def test_one_look_up_beats_a_mask_per_class(tiny):
-    """Measured 10-20 times on 1914x1052; the bound is loose because test machines are busy."""
+def test_one_look_up_is_a_mask_per_class(tiny):
+    """The plain way, which `python -m benchmarks` compares the speed of the look-up with."""
     spec = get_spec("gta")
-    ids = tiny.ids(spec, 0, (1912, 1048))
-    table = id_table(spec, 256)
-
-    def plain():
-        out = np.full(ids.shape, 255, np.uint8)
-        counts = {}
-        for own, train in spec.id_map.items():
-            mask = ids == own
-            out[mask] = train
-            counts[train] = int(np.sum(mask))
-
-    def ours():
-        count_pixels(module.cv2.LUT(ids, table))
-
-    def best(job):
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            job()
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    assert best(plain) > 5 * best(ours)
+    ids = tiny.ids(spec, 0, (192, 104))
+    plain = np.full(ids.shape, 255, np.uint8)
+    for own, train in spec.id_map.items():
+        plain[ids == own] = train
+    np.testing.assert_array_equal(id_table(spec, 256)[ids], plain)

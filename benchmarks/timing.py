@@ -1,0 +1,62 @@
+"""Timing that survives a busy machine: what is compared takes turns, and the best turn counts."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One row of the table."""
+
+    group: str
+    name: str
+    value: float
+    unit: str
+    baseline: float | None = None  # what it is compared with, in the same unit
+
+    @property
+    def ratio(self) -> float | None:
+        """Value over baseline: below 1 is faster (or smaller) where less is better."""
+        return None if self.baseline is None else self.value / self.baseline
+
+
+def best_ms(works: Mapping[str, Work], turns: int, warmup: int = 1) -> dict[str, float]:
+    """Milliseconds of each work, the best of `turns`; they take turns, so load hits all alike."""
+    for work in works.values():
+        for _ in range(warmup):
+            work()
+    best = dict.fromkeys(works, float("inf"))
+    for _ in range(turns):
+        for name, work in works.items():
+            best[name] = min(best[name], once_ms(work))
+    return best
+
+
+def once_ms(work: Work) -> float:
+    synchronize()
+    start = time.perf_counter()
+    work()
+    synchronize()
+    return 1000 * (time.perf_counter() - start)
+
+
+def synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def peak_mib() -> float:
+    """Peak memory so far: of the GPU where there is one, else of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
