@@ -87,20 +87,24 @@ def _exported(network: nn.Module, size: tuple[int, int] | None) -> Any:
     """The network as an onnx.ModelProto."""
     free = {0: torch.export.Dim("batch", min=1)}
     if size is None:
-        free |= {2: torch.export.Dim("height", min=SMALLEST_SIDE)}
-        free |= {3: torch.export.Dim("width", min=SMALLEST_SIDE)}
+        free[2] = torch.export.Dim("height", min=SMALLEST_SIDE)
+        free[3] = torch.export.Dim("width", min=SMALLEST_SIDE)
     example = torch.zeros(*_EXAMPLE[:2], *(size or _EXAMPLE[2:]))
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter's own parts, to their developers
-        program = torch.onnx.export(
-            network,
-            (example,),
-            input_names=["image"],
-            output_names=["logits"],
-            dynamic_shapes=(free,),
-            dynamo=True,
-            verbose=False,
-        )
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the exporter's own parts, to their developers
+            program = torch.onnx.export(
+                network,
+                (example,),
+                input_names=["image"],
+                output_names=["logits"],
+                dynamic_shapes=(free,),
+                dynamo=True,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        remedy = "choose another decoder" if size else "fix the size: --size HEIGHT WIDTH"
+        raise RuntimeError(f"this network cannot be exported ({error}); {remedy}") from None
     return program.model_proto
 
 
