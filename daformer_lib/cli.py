@@ -10,9 +10,8 @@ from typing import Literal
 import torch
 import tyro
 
-from daformer_lib import data_commands, recipes
+from daformer_lib import data_commands, model_commands, recipes
 from daformer_lib.data.mini import MINI_NAMES, make_mini
-from daformer_lib.files import write_png
 from daformer_lib.prepare import WORKERS, mini_counts, prepare
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
@@ -236,26 +235,9 @@ def export_visda_command(
         print(f"wrote {write_submission(networks, spec, root, archive, split, bar)}")
 
 
-@app.command(name="predict")
-def predict_command(
-    run: Path,
-    images: tuple[Path, ...],
-    output_dir: Path = Path("runs/predictions"),
-    model: Literal["student", "teacher"] = "student",
-) -> None:
-    """Label images of any size: writes <name>_labels.png (train ids) and <name>_overlay.png."""
-    from daformer_lib.inference import label_file, load_network
-    from daformer_lib.specs import get_spec
-    from daformer_lib.viz import overlay
-
-    opened = Run(run)
-    spec = get_spec(opened.experiment.data.target)
-    network = load_network(opened, model)
-    for path in images:
-        image, label = label_file(network, path, spec)
-        write_png(output_dir / f"{path.stem}_labels.png", label)
-        write_png(output_dir / f"{path.stem}_overlay.png", overlay(image, label, spec))
-        print(f"{path} -> {output_dir / path.stem}_labels.png")
+app.command(name="predict")(model_commands.predict)
+app.command(name="export-model")(model_commands.export_model)
+app.command(name="export-onnx")(model_commands.export_onnx)
 
 
 @app.command(name="course")
