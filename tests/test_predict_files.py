@@ -128,11 +128,12 @@ def test_original_ids_are_those_of_the_label_files(photos, model_file, tmp_path)
 def test_original_ids_by_hand():
     assert original_ids(CITYSCAPES)[[0, 13, 18]].tolist() == [7, 26, 33]
     assert original_ids(ACDC).tolist() == list(range(19))
-    shared = replace(ACDC, id_map={**ACDC.id_map, 40: 0, 0: 0, 300: 18, 18: 17})
+    own = replace(ACDC, label_pattern="gt/{split}/{stem}_gt_labelIds.png")
+    shared = replace(own, id_map={**ACDC.id_map, 40: 0, 0: 0, 300: 18, 18: 17})
     assert original_ids(shared)[[0, 17, 18]].tolist() == [0, 17, 300]
     assert original_ids(shared).dtype == np.uint16
     with pytest.raises(ValueError, match=r"no id for \['bicycle'\]; use --ids train"):
-        original_ids(replace(ACDC, id_map={i: i for i in range(18)}))
+        original_ids(replace(own, id_map={i: i for i in range(18)}))
 
 
 def test_unreadable_files_are_named_and_skipped(photos, model_file, tmp_path, capsys):
