@@ -10,15 +10,17 @@ from typing import Literal
 import torch
 import tyro
 
-from daformer_lib import recipes
+from daformer_lib import data_commands, model_commands, recipes
 from daformer_lib.data.mini import MINI_NAMES, make_mini
-from daformer_lib.files import write_png
 from daformer_lib.prepare import WORKERS, mini_counts, prepare
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
+from daformer_lib.specs import CITYSCAPES
 
 Profile = Literal["smoke", "demo", "study", "full"]
 app = tyro.extras.SubcommandApp()
+app.command(name="check-data")(data_commands.check_data_command)
+app.command(name="inspect-data")(data_commands.inspect_data_command)
 
 
 @app.command(name="doctor")
@@ -57,27 +59,6 @@ def pretrain_mini(
         network, log = pretrain(config, bar)
     print(f"held-out accuracy {log[-1]['held_out_accuracy']:.1%}")
     print(f"wrote {save_pretrained(network, config, log, folder)}")
-
-
-@app.command(name="check-data")
-def check_data_command(
-    datasets: tuple[str, ...] = ("gta", "cityscapes"), data_root: Path = Path("data")
-) -> int:
-    """Say per split what of a data set is there, what is missing, and what to do."""
-    from daformer_lib.data.check import check_data
-    from daformer_lib.specs import get_spec
-
-    checks = [check for name in datasets for check in check_data(get_spec(name), data_root)]
-    for check in checks:
-        name, images, labels, converted, statistics = check.row()
-        print(f"{name:18s} images {images:17s} labels {labels:11s} ", end="")
-        print(f"train ids {converted:8s} statistics {statistics}")
-        for problem in check.problems:
-            print(f"  - {problem}")
-    if all(check.ok for check in checks):
-        print("all there")
-        return 0
-    return 1
 
 
 @app.command(name="train")
@@ -144,18 +125,21 @@ def study(
 @app.command(name="evaluate")
 def evaluate_command(
     run: Path, split: str = "val", model: Literal["student", "teacher"] = "student",
-    data_root: str | None = None,
+    target: str | None = None, data_root: str | None = None,
 ) -> None:  # fmt: skip
-    """Per-class IoU of a trained run on a split of its target."""
+    """Per-class IoU of a trained run on a split of its target, or of another set."""
     from daformer_lib.evaluate import evaluate
     from daformer_lib.inference import load_network
-    from daformer_lib.specs import get_spec
+    from daformer_lib.specs import check_same_classes, get_spec
     from daformer_lib.train import evaluation_samples
 
     opened = Run(run)
     experiment = opened.experiment
     if data_root is not None:
         experiment = experiment.changed(data={"data_root": data_root})
+    if target is not None:
+        check_same_classes([get_spec(experiment.data.target), get_spec(target)])
+        experiment = experiment.changed(data={"target": target})
     spec = get_spec(experiment.data.target)
     samples = evaluation_samples(experiment, split, None)
     scores = evaluate(load_network(opened, model), samples, spec.num_classes)
@@ -173,14 +157,14 @@ def evaluate_official_command(
     target: str = "cityscapes",
     split: str = "val",
     data_root: str = "data",
-    classes: Literal[19, 16, 13] = 19,
+    classes: int = CITYSCAPES.num_classes,
 ) -> None:
     """Score a checkpoint in the authors' format at their protocol, beside the paper's numbers.
 
     Args:
         checkpoint: their .pth, or a .safetensors file.
         part: the student (theirs is scored) or the teacher of a UDA training.
-        classes: 16 or 13 for a network trained on SYNTHIA.
+        classes: the mean is over all of them, or 16 or 13 for a network trained on SYNTHIA.
     """
     from daformer_lib import official
     from daformer_lib.specs import get_spec
@@ -224,26 +208,36 @@ def export_test_command(
     print(f"wrote {len(written)} files to {output_dir}")
 
 
-@app.command(name="predict")
-def predict_command(
-    run: Path,
-    images: tuple[Path, ...],
-    output_dir: Path = Path("runs/predictions"),
-    model: Literal["student", "teacher"] = "student",
+@app.command(name="export-visda")
+def export_visda_command(
+    source_only: Path,
+    uda: Path,
+    archive: Path = Path("runs/visda/submission.zip"),
+    split: str = "test",
+    data_root: str | None = None,
 ) -> None:
-    """Label images of any size: writes <name>_labels.png (train ids) and <name>_overlay.png."""
-    from daformer_lib.inference import label_file, load_network
-    from daformer_lib.specs import get_spec
-    from daformer_lib.viz import overlay
+    """Zip the VisDA-2022 submission: label maps of a run without and a run with adaptation.
 
-    opened = Run(run)
-    spec = get_spec(opened.experiment.data.target)
-    network = load_network(opened, model)
-    for path in images:
-        image, label = label_file(network, path, spec)
-        write_png(output_dir / f"{path.stem}_labels.png", label)
-        write_png(output_dir / f"{path.stem}_overlay.png", overlay(image, label, spec))
-        print(f"{path} -> {output_dir / path.stem}_labels.png")
+    Args:
+        source_only: folder of the run without adaptation.
+        uda: folder of the run with it.
+    """
+    from daformer_lib.inference import load_network
+    from daformer_lib.specs import get_spec
+    from daformer_lib.submission import write_submission
+
+    runs = {"source_only": Run(source_only), "uda": Run(uda)}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    networks = {name: load_network(run).to(device) for name, run in runs.items()}
+    data = runs["uda"].experiment.data
+    spec, root = get_spec(data.target), data_root or data.data_root
+    with Progress(None, "export") as bar:
+        print(f"wrote {write_submission(networks, spec, root, archive, split, bar)}")
+
+
+app.command(name="predict")(model_commands.predict)
+app.command(name="export-model")(model_commands.export_model)
+app.command(name="export-onnx")(model_commands.export_onnx)
 
 
 @app.command(name="course")

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from daformer_lib.specs import SPECS
+from daformer_lib.specs import CITYSCAPES, SPECS, source_names, stable_name
 
 Mode = Literal["source_only", "uda", "oracle"]
 FeatureDistanceOn = Literal["things", "all", "everywhere"]
@@ -27,7 +27,7 @@ def _require(condition: bool, message: str) -> None:
 class ModelConfig:
     encoder: str = "mit_b5"
     decoder: str = "daformer"
-    num_classes: int = 19
+    num_classes: int = CITYSCAPES.num_classes
     pretrained: str | None = None  # None = random, "shipped" = weights/<encoder>, or a path
     drop_path: float = 0.1  # stochastic depth at the deepest block
     dropout: float = 0.1  # channels, before the classifier
@@ -41,15 +41,15 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    source: str = "gta"  # name of a spec
+    source: str = "gta"  # name or .yaml file of a spec, or several joined by "+"
     target: str = "cityscapes"
     data_root: str = "data"
     crop: tuple[int, int] = (512, 512)  # (height, width)
     batch_size: int = 2  # images of each domain in a step
     workers: int = 4  # loader processes; 0 = in this process
     rcs_temperature: float | None = None  # Rare Class Sampling; None = uniform sampling
-    rcs_min_pixels: int = 3000  # on the label file at its own size
-    rcs_min_crop_pixels: int = 1500  # in the crop, of the resized image
+    rcs_min_pixels: int | None = 3000  # on the label file at its own size; None = by its area
+    rcs_min_crop_pixels: int | None = 1500  # in the crop, of the resized image; None = by its area
     rcs_max_loads: int = 11  # crops tried until one holds enough; the last is accepted
     cat_max_ratio: float | None = 0.75  # largest share of one class in a labelled crop
     photometric: bool = False  # colour distortion in the loader (source-only and oracle rows)
@@ -176,14 +176,18 @@ class Experiment:
 
     @property
     def key(self) -> str:
-        """Eight hex digits of everything that can change the result (not name, not data_root)."""
+        """Eight hex digits of everything that can change the result (not name, not data_root).
+
+        A spec's file counts by its content, not by where it lies.
+        """
         values = self.to_dict()
         values.pop("name")
         for place in ("data_root", "workers", "cache_bytes"):
             values["data"].pop(place)
-        values["versions"] = [
-            SPECS[name].version for name in (self.data.source, self.data.target) if name in SPECS
-        ]
+        names = [*source_names(self.data.source), self.data.target]
+        values["versions"] = [SPECS[name].version for name in names if name in SPECS]
+        for side in ("source", "target"):
+            values["data"][side] = stable_name(values["data"][side])
         text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 

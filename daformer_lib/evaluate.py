@@ -82,27 +82,61 @@ def predict(
         (B, h, w) int64 train ids and (B, h, w) float32 probabilities of these.
     """
     if window is None:
-        logits = _resize(model(image)[0], image.shape[-2:])
+        logits = whole(model, image)
     else:
         logits = slide(model, image, window, stride or window)
-    confidence, label = _resize(logits, size or image.shape[-2:]).softmax(1).max(1)
+    return decide(logits, size or image.shape[-2:])
+
+
+def whole(model: nn.Module, image: Tensor) -> Tensor:
+    """Logits (B, K, H, W) of images (B, 3, H, W) that the network sees at once."""
+    return _resize(model(image)[0], image.shape[-2:])
+
+
+def decide(logits: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Label (B, h, w) and its probability (B, h, w), at `size` (height, width)."""
+    confidence, label = _resize(logits, size).softmax(1).max(1)
     return label, confidence
 
 
 def slide(
-    model: nn.Module, image: Tensor, window: tuple[int, int], stride: tuple[int, int]
+    model: nn.Module,
+    image: Tensor,
+    window: tuple[int, int],
+    stride: tuple[int, int],
+    batch: int = 1,
 ) -> Tensor:
-    """Average logits (B, K, H, W) of overlapping windows; the last ones touch the border."""
+    """Average logits (B, K, H, W) of overlapping windows of images (B, 3, H, W).
+
+    The last windows touch the border, so they overlap more; a window that is larger than the image
+    shrinks to it. `batch`: windows that pass through the network together.
+    """
+    require_stride(window, stride)
+    boxes = [
+        (..., slice(top, top + window[0]), slice(left, left + window[1]))
+        for top in _starts(image.shape[-2], window[0], stride[0])
+        for left in _starts(image.shape[-1], window[1], stride[1])
+    ]
     total, count = None, image.new_zeros(image.shape[-2:])
-    for top in _starts(image.shape[-2], window[0], stride[0]):
-        for left in _starts(image.shape[-1], window[1], stride[1]):
-            box = (..., slice(top, top + window[0]), slice(left, left + window[1]))
-            logits = _resize(model(image[box])[0], image[box].shape[-2:])
-            if total is None:
-                total = logits.new_zeros(*logits.shape[:2], *image.shape[-2:])
-            total[box] += logits
+    for first in range(0, len(boxes), batch):
+        group = boxes[first : first + batch]
+        logits = whole(model, torch.cat([image[box] for box in group]))  # (n * B, K, h, w)
+        if total is None:
+            total = logits.new_zeros(len(image), logits.shape[1], *image.shape[-2:])
+        for box, part in zip(group, logits.split(len(image))):
+            total[box] += part
             count[box[1:]] += 1
     return total / count
+
+
+def require_stride(window: tuple[int, int], stride: tuple[int, int]) -> None:
+    """Raises ValueError where windows would leave a gap or not move on."""
+    if not all(0 < step <= side for step, side in zip(stride, window, strict=True)):
+        raise ValueError(
+            f"stride {stride[0]}x{stride[1]} must lie between 1x1 and the window "
+            f"{window[0]}x{window[1]}, or pixels between windows stay without a label; "
+            f"try {max(1, window[0] * 2 // 3)}x{max(1, window[1] * 2 // 3)}"
+        )
 
 
 def _starts(size: int, window: int, stride: int) -> list[int]:

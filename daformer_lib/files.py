@@ -151,11 +151,16 @@ def read_palette(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 def color_mode(path: str | Path) -> str:
     """Pillow's name of the pixel format (``P``, ``L``, ``RGB``, ...), from the header."""
+    return image_kind(path)[0]
+
+
+def image_kind(path: str | Path) -> tuple[str, str]:
+    """(Pillow's pixel format, file format), such as ("P", "PNG"), from the header."""
     with open(path, "rb") as file:
         _header_size(file, path)
         file.seek(0)
         with Image.open(file) as image:
-            return image.mode
+            return image.mode, image.format or ""
 
 
 def _decode(path: str | Path, flags: int) -> np.ndarray:

@@ -29,13 +29,12 @@ from daformer_lib.progress import Report, silent
 from daformer_lib.specs import CITYSCAPES, SYNTHIA_13, SYNTHIA_16, DatasetSpec
 
 Ids = Literal["label", "train"]
-Classes = Literal[19, 16, 13]  # 16 and 13: the classes that SYNTHIA-trained networks are scored on
+ALL = CITYSCAPES.num_classes
+# How many classes a mean is over: all, or those that SYNTHIA-trained networks are scored on.
 MEAN_OVER: dict[int, tuple[int, ...]] = {
-    19: tuple(range(19)),
-    16: SYNTHIA_16,
-    13: SYNTHIA_13,
+    len(ids): ids for ids in (CITYSCAPES.mean_ids, SYNTHIA_16, SYNTHIA_13)
 }
-TRAIN_ID_SERVERS = ("acdc", "darkzurich")
+TRAIN_ID_SERVERS = ("acdc", "acdc_fog", "acdc_night", "acdc_rain", "acdc_snow", "darkzurich")
 
 
 def network_from_checkpoint(
@@ -43,7 +42,7 @@ def network_from_checkpoint(
     encoder: str,
     decoder: str,
     part: Part = "model",
-    num_classes: int = 19,
+    num_classes: int = ALL,
     device: torch.device | str = "cpu",
 ) -> nn.Module:
     """A whole network from a file in the authors' format, in eval mode.
@@ -89,24 +88,26 @@ def paper_mean(spec: DatasetSpec, classes: int) -> float | None:
     """DAFormer's mIoU in the paper, in percent; None where it prints none."""
     if spec.name == "cityscapes":
         synthia = {16: DAFORMER_MIOU["synthia → cityscapes"], 13: SYNTHIA_MIOU_13}
-        return ({19: DAFORMER_MIOU["gta → cityscapes"]} | synthia)[classes]
-    return DAFORMER_MIOU.get(f"cityscapes → {spec.name}") if classes == 19 else None
+        return ({ALL: DAFORMER_MIOU["gta → cityscapes"]} | synthia)[classes]
+    return DAFORMER_MIOU.get(f"cityscapes → {spec.name}") if classes == ALL else None
 
 
-def score_table(scores: Scores, spec: DatasetSpec, classes: Classes = 19) -> str:
+def score_table(scores: Scores, spec: DatasetSpec, classes: int = ALL) -> str:
     """Per-class IoU and means in percent, beside the paper's DAFormer (Table 6)."""
-    if spec.num_classes != 19 and classes != 19:
+    if classes not in MEAN_OVER:
+        raise ValueError(f"classes {classes} must be one of {list(MEAN_OVER)}")
+    if spec.num_classes != ALL and classes != ALL:
         raise ValueError(f"{spec.name} has {spec.num_classes} classes; 16 and 13 are of Cityscapes")
-    rows = range(spec.num_classes) if classes == 19 else MEAN_OVER[classes]
+    rows = range(spec.num_classes) if classes == ALL else MEAN_OVER[classes]
     paper = [None] * spec.num_classes
     if spec.name == "cityscapes":
-        paper = list(paper_iou("gta" if classes == 19 else "synthia", spec))
+        paper = list(paper_iou("gta" if classes == ALL else "synthia", spec))
     lines = [f"{'class':18s} {'IoU %':>7s} {'paper':>7s}"]
     lines += [_line(spec.classes[i], 100 * scores.iou[i], paper[i]) for i in rows]
-    means = (19,) if classes == 19 else (19, 16, 13)
+    means = (ALL,) if classes == ALL else tuple(MEAN_OVER)
     for count in means:
-        over = MEAN_OVER[count] if spec.num_classes == 19 else None
-        beside = None if count == 19 != classes else paper_mean(spec, count)
+        over = MEAN_OVER[count] if spec.num_classes == ALL else None
+        beside = None if count == ALL != classes else paper_mean(spec, count)
         size = count if over else spec.num_classes
         lines.append(_line(f"mean of {size}", 100 * scores.miou(over), beside))
     if spec.name in TRAIN_ID_SERVERS:
@@ -124,12 +125,17 @@ def server_ids(spec: DatasetSpec) -> Ids:
     return "train" if spec.name in TRAIN_ID_SERVERS else "label"
 
 
-def encode_ids(label: np.ndarray, ids: Ids) -> np.ndarray:
-    """(H, W) uint8 train ids -> the same, or Cityscapes label ids; 255 becomes 0, unlabelled."""
+def encode_ids(label: np.ndarray, ids: Ids, spec: DatasetSpec = CITYSCAPES) -> np.ndarray:
+    """(H, W) uint8 train ids -> the same, or the data set's own ids; 255 becomes 0, unlabelled.
+
+    Sets with the Cityscapes classes take Cityscapes' label ids; where several own ids mean one
+    class, it is written as the smallest.
+    """
     if ids == "train":
         return label
+    own = CITYSCAPES if spec.classes == CITYSCAPES.classes else spec
     table = np.zeros(256, dtype=np.uint8)
-    for label_id, train_id in CITYSCAPES.id_map.items():
+    for label_id, train_id in sorted(own.id_map.items(), reverse=True):
         table[train_id] = label_id
     return table[label]
 
@@ -145,6 +151,8 @@ def export_labels(
 ) -> Sequence[Path]:
     """Label every image of a split; PNGs at the images' own size under the images' file names.
 
+    An image that is a PNG lends its name as it is (.PNG stays), any other gets the ending .png.
+
     Args:
         ids: "label" for Cityscapes label ids, "train" for train ids; None takes the server's.
     """
@@ -159,7 +167,8 @@ def export_labels(
     written = []
     for i, path in enumerate(paths):
         label = label_file(network, path, spec)[1]
-        target = Path(output_dir) / path.with_suffix(".png").name
-        written.append(write_label_png(target, encode_ids(label, ids or server_ids(spec))))
+        name = path.name if path.suffix.lower() == ".png" else f"{path.stem}.png"
+        encoded = encode_ids(label, ids or server_ids(spec), spec)
+        written.append(write_label_png(Path(output_dir) / name, encoded))
         report(i + 1, len(paths), split)
     return written

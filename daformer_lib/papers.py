@@ -145,7 +145,7 @@ def paper_scores(table: int, column: Column = "uda") -> dict[str, float | None]:
 def paper_iou(source: str, spec: DatasetSpec) -> np.ndarray:
     """Table 6: DAFormer's IoU (K,) in percent, nan for classes without a number.
 
-    `source`: "gta" or "synthia"; `spec`: any data set with the 19 Cityscapes classes.
+    `source`: "gta" or "synthia"; `spec`: any data set with the Cityscapes classes.
     """
     if source not in PER_CLASS:
         raise KeyError(f"no per-class numbers from {source!r}; known: {sorted(PER_CLASS)}")

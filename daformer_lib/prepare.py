@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from daformer_lib.config import DataConfig
 from daformer_lib.data.class_stats import read_class_stats
-from daformer_lib.data.convert import convert
+from daformer_lib.data.convert import convert, is_current
 from daformer_lib.data.mini import MINI_NAMES, SMOKE_COUNTS, MiniCounts, make_mini
 from daformer_lib.progress import Report, silent
-from daformer_lib.specs import DatasetSpec, get_spec
+from daformer_lib.specs import DatasetSpec, get_spec, get_specs
 
 WORKERS = 2
 
@@ -23,15 +23,16 @@ def prepare(data: DataConfig, profile: str, report: Report = silent) -> None:
     Raises:
         FileNotFoundError: a real data set is missing; the message says what is expected where.
     """
-    names = list(dict.fromkeys((data.source, data.target)))
-    mini = [name for name in names if name in MINI_NAMES]
+    sources = get_specs(data.source)
+    specs = [*sources, *(s for s in [get_spec(data.target)] if s not in sources)]
+    mini = [spec.name for spec in specs if spec.name in MINI_NAMES]
     if mini:
         make_mini(data.data_root, mini, mini_counts(profile), workers=WORKERS, progress=report)
-    for name in names:
-        spec = get_spec(name)
+    for spec in specs:
         for split in spec.splits:
-            needed = (name, split) == (data.source, "train")
-            if read_class_stats(spec, data.data_root, split) is None:
+            needed = spec in sources and split == "train"
+            known = read_class_stats(spec, data.data_root, split) is not None
+            if not known or not is_current(spec, data.data_root, split):
                 _convert(spec, data.data_root, split, needed, report)
 
 

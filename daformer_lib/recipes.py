@@ -2,7 +2,8 @@
 
 A profile is a set of values, never a branch in the code. `full` keeps the dataclasses' defaults,
 which are the authors' settings; the other three train tiny networks on the drawn mini domains.
-`full` also knows the rows of the paper's tables by name (`paper_recipes.py`).
+`full` also knows the rows of the paper's tables (`paper_recipes.py`) and those of the VisDA-2022
+challenge (`visda_recipes.py`) by name.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from daformer_lib.config import (
     UDAConfig,
 )
 from daformer_lib.paper_recipes import PAPER_RECIPES
-from daformer_lib.specs import get_spec
+from daformer_lib.specs import check_same_classes, get_spec, get_specs
+from daformer_lib.visda_recipes import VISDA_RECIPES
 
 Changes = dict[str, Any]
 
@@ -135,6 +137,7 @@ def experiment(
 
     Raises:
         KeyError: unknown row, profile or data set; the message has the nearest names.
+        ValueError: source and target have other classes, or a spec's file is wrong.
     """
     base = _row(row, profile)
     root = data_root or base.data.data_root
@@ -143,18 +146,21 @@ def experiment(
     data = {"source": source, "target": target, "data_root": root}
     data = {key: value for key, value in data.items() if value is not None}
     built = base.changed(name=row, data=data, train={"seed": seed})
-    classes = get_spec(built.data.target).num_classes
-    get_spec(built.data.source)
-    return built.changed(model={"num_classes": classes})
+    specs = (*get_specs(built.data.source), get_spec(built.data.target))
+    check_same_classes(specs)
+    if any(spec.origin for spec in specs[:-1]):  # own data: label files of any size
+        built = built.changed(data={"rcs_min_pixels": None, "rcs_min_crop_pixels": None})
+    return built.changed(model={"num_classes": specs[-1].num_classes})
 
 
 def _row(row: str, profile: str) -> Experiment:
     base = _named(PROFILES, profile, "profile")
-    if row in PAPER_RECIPES:
-        if profile != "full":
-            raise KeyError(f"{row} is a row of the paper: profile 'full', not {profile!r}")
-        return PAPER_RECIPES[row].experiment
-    known = ROWS | PAPER_RECIPES if profile == "full" else ROWS
+    for published, whose in ((PAPER_RECIPES, "the paper"), (VISDA_RECIPES, "VisDA-2022")):
+        if row in published:
+            if profile != "full":
+                raise KeyError(f"{row} is a row of {whose}: profile 'full', not {profile!r}")
+            return published[row].experiment
+    known = ROWS | PAPER_RECIPES | VISDA_RECIPES if profile == "full" else ROWS
     changes = _named(known, row, "row")
     pieces = PIECES["full" if profile == "full" else "mini"]
     for piece in changes.get("use", ()):

@@ -31,7 +31,7 @@ from daformer_lib.models import Segmentor, build_segmentor
 from daformer_lib.optim import build_optimizer, set_learning_rates
 from daformer_lib.progress import Report, silent
 from daformer_lib.runs import Evaluation, Run, RunWriter, Snapshot, load_checkpoint
-from daformer_lib.specs import get_spec
+from daformer_lib.specs import get_spec, get_specs
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 from daformer_lib.uda.losses import daformer_losses, source_losses
 from daformer_lib.uda.teacher import Teacher
@@ -196,7 +196,7 @@ def batches(experiment: Experiment, start: int, stop: int) -> Iterator[TrainBatc
     data = experiment.data
     return training_batches(
         data,
-        get_spec(data.source),
+        get_specs(data.source),
         get_spec(data.target),
         experiment.train.seed,
         start_step=start,

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from daformer_lib.config import ModelConfig
-from daformer_lib.evaluate import Scores, _starts, confusion_matrix, evaluate, predict
+from daformer_lib.evaluate import Scores, _starts, confusion_matrix, evaluate, predict, slide
 from daformer_lib.models import build_segmentor
 
 
@@ -38,6 +38,39 @@ def test_window_starts_cover_the_image():
     assert _starts(128, 64, 48) == [0, 48, 64]
     assert _starts(64, 64, 48) == [0]
     assert _starts(50, 64, 48) == [0]
+
+
+class ColourSums(torch.nn.Module):
+    """Logits of a pixel: its own colours, plus the window's mean, so that overlaps differ."""
+
+    def forward(self, image):
+        return image + image.mean((2, 3), keepdim=True), []
+
+
+def test_sliding_by_hand_averages_where_windows_overlap():
+    image = torch.arange(6.0).view(1, 1, 1, 6)
+    logits = slide(ColourSums(), image, (1, 4), (1, 2))  # columns 0-3 (mean 1.5) and 2-5 (3.5)
+    expected = torch.tensor([0, 1, 2, 3, 4, 5]) + torch.tensor([1.5, 1.5, 2.5, 2.5, 3.5, 3.5])
+    torch.testing.assert_close(logits[0, 0, 0], expected)
+
+
+@pytest.mark.parametrize("batch", [2, 3, 100])
+def test_windows_may_pass_together(batch):
+    image = torch.rand(2, 3, 50, 70, generator=torch.Generator().manual_seed(0))
+    one = slide(ColourSums(), image, (32, 40), (20, 16))
+    torch.testing.assert_close(slide(ColourSums(), image, (32, 40), (20, 16), batch), one)
+
+
+def test_a_window_larger_than_the_image_shrinks_to_it():
+    image = torch.rand(1, 3, 20, 70, generator=torch.Generator().manual_seed(0))
+    small = slide(ColourSums(), image, (64, 64), (48, 48))
+    torch.testing.assert_close(small, slide(ColourSums(), image, (20, 64), (20, 48)))
+
+
+@pytest.mark.parametrize("stride", [(65, 10), (10, 65), (0, 10)])
+def test_strides_that_leave_gaps_are_refused(stride):
+    with pytest.raises(ValueError, match=r"window 64x64.*try 42x42"):
+        slide(ColourSums(), torch.zeros(1, 3, 128, 128), (64, 64), stride)
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,16 @@ EXPECTED: Mapping[str, Mapping[str, Expected]] = {
         "test": Expected(1_525, labelled=False),
     },
     "acdc": {"train": Expected(1_600), "val": Expected(406), "test": Expected(2_000, False)},
+    "acdc_fog": {"train": Expected(400), "val": Expected(100), "test": Expected(500, False)},
+    "acdc_night": {"train": Expected(400), "val": Expected(106), "test": Expected(500, False)},
+    "acdc_rain": {"train": Expected(400), "val": Expected(100), "test": Expected(500, False)},
+    "acdc_snow": {"train": Expected(400), "val": Expected(100), "test": Expected(500, False)},
+    "bdd100k": {"train": Expected(7_000), "val": Expected(1_000), "test": Expected(2_000, False)},
+    "mapillary": {
+        "training": Expected(18_000),
+        "validation": Expected(2_000),
+        "testing": Expected(5_000, labelled=False),
+    },
     # Of `train` the night images only: the authors adapt to these (day and twilight are beside).
     "darkzurich": {
         "train": Expected(2_416, labelled=False),

@@ -4,13 +4,17 @@ Rare Class Sampling draws from them, and they are the list of usable files: a br
 pair that the conversion skipped is not in them, so training never sees it.
 The form is the authors' (lhoyer/DAFormer): a JSON list of {"file": ..., "<train id>": pixels, ...}.
 Departs from it: "file" is the stem, and there is one file per split; theirs is read as well.
+Specs of a part of a folder (`include`: the fog images of ACDC) have files of their own, and read
+the whole folder's where they have none.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import cv2
@@ -48,7 +52,8 @@ def count_pixels(ids: np.ndarray) -> np.ndarray:
 
 
 def stats_path(spec: DatasetSpec, data_root: str | Path, split: str) -> Path:
-    return spec.root(data_root) / f"sample_class_stats_{split}.json"
+    part = "" if spec.include == "*" else f"{spec.name}_"
+    return spec.root(data_root) / f"sample_class_stats_{part}{split}.json"
 
 
 def write_class_stats(
@@ -72,8 +77,9 @@ def read_class_stats(spec: DatasetSpec, data_root: str | Path, split: str) -> Cl
 
 
 def _candidates(spec: DatasetSpec, data_root: str | Path, split: str) -> list[Path]:
-    ours = stats_path(spec, data_root, split)
-    return [ours, spec.root(data_root) / AUTHORS_FILE] if split == "train" else [ours]
+    whole = dataclasses.replace(spec, include="*")
+    ours = [stats_path(spec, data_root, split), stats_path(whole, data_root, split)]
+    return [*ours, spec.root(data_root) / AUTHORS_FILE] if split == "train" else ours
 
 
 def _parse(spec: DatasetSpec, split: str, path: Path) -> ClassStats:
@@ -92,7 +98,8 @@ def _parse(spec: DatasetSpec, split: str, path: Path) -> ClassStats:
                     f"{path}: class {key!r} of {entry['file']} is not a train id of {spec.name} "
                     f"(0..{spec.num_classes - 1}); convert the data set again"
                 )
-    order = sorted(range(len(stems)), key=stems.__getitem__)
+    wanted = [i for i, stem in enumerate(stems) if fnmatchcase(stem, spec.include)]
+    order = sorted(wanted, key=stems.__getitem__)
     return ClassStats(tuple(stems[i] for i in order), counts[order])
 
 

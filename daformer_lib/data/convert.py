@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 
 from daformer_lib import files
-from daformer_lib.data.class_stats import ClassStats, count_pixels, stats_path, write_class_stats
+from daformer_lib.data.class_stats import ClassStats, count_pixels, write_class_stats
 from daformer_lib.data.on_disk import image_stems, label_stems, remedy
 from daformer_lib.progress import Progress, Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec
@@ -203,13 +203,26 @@ def _earlier_result(
     return ids if ids.shape[::-1] == image_size else None
 
 
+def is_current(spec: DatasetSpec, data_root: str | Path, split: str) -> bool:
+    """Whether the last conversion here, if any of ours, had the same id map and encoding."""
+    path = _settings_path(spec, data_root, split)
+    return not path.is_file() or files.read_json(path) == _settings(spec)
+
+
+def _settings(spec: DatasetSpec) -> dict[str, str]:
+    settings = [sorted(spec.id_map.items()), spec.label_encoding, spec.ignore, spec.palette]
+    return {"id_map": hashlib.sha256(json.dumps(settings).encode()).hexdigest()}
+
+
+def _settings_path(spec: DatasetSpec, data_root: str | Path, split: str) -> Path:
+    return spec.root(data_root) / f".conversion_{split}.json"
+
+
 def _settings_time(spec: DatasetSpec, data_root: str | Path, split: str) -> int:
     """When the present id map was first used here (ns): older results come from another one."""
-    settings = [sorted(spec.id_map.items()), spec.label_encoding, spec.ignore, spec.palette]
-    mark = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
-    path = stats_path(spec, data_root, split).with_name(f".conversion_{split}.json")
-    if not path.is_file() or files.read_json(path) != {"id_map": mark}:
-        files.write_json(path, {"id_map": mark})
+    path = _settings_path(spec, data_root, split)
+    if not path.is_file() or files.read_json(path) != _settings(spec):
+        files.write_json(path, _settings(spec))
         time.sleep(0.02)  # file times tick every few ms: the first result must be later than this
     return path.stat().st_mtime_ns
 

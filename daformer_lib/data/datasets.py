@@ -6,6 +6,7 @@ Sizes follow the authors (lhoyer/DAFormer): GTA is fitted into 1280x720, which m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from daformer_lib import files
 from daformer_lib.data import transforms
 from daformer_lib.data.class_stats import ClassStats, read_class_stats
-from daformer_lib.data.on_disk import conversion_command, image_stems
+from daformer_lib.data.on_disk import conversion_command, image_stems, spread
 from daformer_lib.specs import DatasetSpec
 
 Sample = tuple[np.ndarray, np.ndarray | None]  # (H, W, 3) uint8 RGB, (H, W) uint8 train id
@@ -36,7 +37,7 @@ class SegmentationDataset:
         self.labelled = labelled
         self.stats = read_class_stats(spec, data_root, split) if labelled else None
         stems = _labelled_stems(spec, data_root, split, self.stats) if labelled else None
-        self.stems = _spread(stems or image_stems(spec, data_root, split), max_images)
+        self.stems = spread(stems or image_stems(spec, data_root, split), max_images)
         self._cache: dict[int, Sample] = {}
         self._cache_left = cache_bytes
 
@@ -79,6 +80,11 @@ class SegmentationDataset:
             )
         return self.stats.of(self.stems)
 
+    def label_size(self) -> tuple[int, int]:
+        """(width, height) of the first label file: what its pixels are counted on."""
+        path = self.spec.train_id_path(self.data_root, self.split, self.stems[0])
+        return files.image_size(path)
+
     @property
     def _command(self) -> str:
         return conversion_command(self.spec, self.data_root)
@@ -112,6 +118,60 @@ class SegmentationDataset:
         return transforms.resize_image(image, size)
 
 
+class JoinedDataset:
+    """Several labelled sets as one: the images of the first, then those of the next, and so on.
+
+    Every image counts the same, whichever set it is from, as if the folders were thrown together;
+    so do its pixels in the class statistics. A stem starts with its set's name.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[SegmentationDataset],
+        max_images: int | None = None,  # evenly spaced over all of them
+    ) -> None:
+        self.parts, self.spec = tuple(parts), parts[0].spec
+        places = [(part, i) for part in range(len(parts)) for i in range(len(parts[part]))]
+        self._places = spread(places, max_images)
+        self.stems = [f"{parts[p].spec.name}/{parts[p].stems[i]}" for p, i in self._places]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def load(self, index: int) -> Sample:
+        part, i = self._places[index]
+        return self.parts[part].load(i)
+
+    def class_stats(self) -> ClassStats:
+        """Those of all sets, one below the other."""
+        counts = [part.class_stats().counts for part in self.parts]
+        return ClassStats(tuple(self.stems), np.array([counts[p][i] for p, i in self._places]))
+
+    def label_size(self) -> tuple[int, int]:
+        """The smallest of the sets' own: no set falls below thresholds that are scaled to it."""
+        return min((part.label_size() for part in self.parts), key=lambda size: size[0] * size[1])
+
+
+LabelledSet = SegmentationDataset | JoinedDataset
+
+
+def open_source(
+    specs: Sequence[DatasetSpec],
+    data_root: str | Path,
+    split: str = "train",
+    max_images: int | None = None,
+    cache_bytes: int = 0,
+) -> LabelledSet:
+    """The labelled images to learn from: one set, or several as one."""
+    if len(specs) == 1:
+        return SegmentationDataset(
+            specs[0], data_root, split, max_images=max_images, cache_bytes=cache_bytes
+        )
+    share = cache_bytes // len(specs)
+    parts = [SegmentationDataset(spec, data_root, split, cache_bytes=share) for spec in specs]
+    return JoinedDataset(parts, max_images)
+
+
 def _labelled_stems(
     spec: DatasetSpec, data_root: str | Path, split: str, stats: ClassStats | None
 ) -> list[str]:
@@ -131,15 +191,6 @@ def _labelled_stems(
             f"run: {conversion_command(spec, data_root)}"
         )
     return stems
-
-
-def _spread(stems: list[str], limit: int | None) -> list[str]:
-    """At most ``limit`` stems, evenly spaced: neighbours are often frames of one drive."""
-    if limit is None or limit >= len(stems):
-        return stems
-    if limit < 1:
-        raise ValueError(f"max_images {limit} must be at least 1, or None for all")
-    return [stems[i * len(stems) // limit] for i in range(limit)]
 
 
 def _wh(array: np.ndarray) -> str:

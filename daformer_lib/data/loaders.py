@@ -8,7 +8,8 @@ target image is uniform; without it, pairs run through the product of both sets,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -19,9 +20,14 @@ from torch.utils.data import DataLoader, Dataset
 from daformer_lib.batch import Labelled, Unlabelled
 from daformer_lib.config import DataConfig, Mode
 from daformer_lib.data import transforms
-from daformer_lib.data.datasets import SegmentationDataset
+from daformer_lib.data.datasets import LabelledSet, SegmentationDataset, open_source
 from daformer_lib.data.order import PairOrder, generator
-from daformer_lib.data.rare_class import RareClassSampler, crop_until
+from daformer_lib.data.rare_class import (
+    RareClassSampler,
+    crop_until,
+    scaled_min_crop_pixels,
+    scaled_min_pixels,
+)
 from daformer_lib.specs import DatasetSpec
 
 MODES: tuple[Mode, ...] = ("oracle", "source_only", "uda")
@@ -49,7 +55,7 @@ class LabelledStream:
 
     def __init__(
         self,
-        dataset: SegmentationDataset,
+        dataset: LabelledSet,
         config: DataConfig,
         seed: int,
         sampler: RareClassSampler | None = None,
@@ -150,27 +156,30 @@ class BatchStream(Dataset):
 
 def training_stream(
     config: DataConfig,
-    source_spec: DatasetSpec,
+    source_spec: DatasetSpec | Sequence[DatasetSpec],
     target_spec: DatasetSpec,
     seed: int,
     mode: Mode = "uda",
     rank: int = 0,
     world: int = 1,
 ) -> BatchStream:
-    """The batches of a run, by step number. In "oracle" the labelled set is the target's."""
+    """The batches of a run, by step number. In "oracle" the labelled set is the target's.
+
+    Several source specs are one source: see `JoinedDataset`.
+    """
     if mode not in MODES:
         raise ValueError(f"mode {mode!r} is unknown; known: {list(MODES)}")
     cache = config.cache_bytes // max(1, config.workers) // (2 if mode == "uda" else 1)
-    spec = target_spec if mode == "oracle" else source_spec
+    sources = [source_spec] if isinstance(source_spec, DatasetSpec) else list(source_spec)
+    specs = [target_spec] if mode == "oracle" else sources
     limit = config.max_target_images if mode == "oracle" else config.max_source_images
-    dataset = SegmentationDataset(
-        spec, config.data_root, "train", max_images=limit, cache_bytes=cache
-    )
+    dataset = open_source(specs, config.data_root, max_images=limit, cache_bytes=cache)
     sampler = None
     if config.rcs_temperature is not None:
+        config = with_thresholds(config, dataset)
         counts = dataset.class_stats().counts
         sampler = RareClassSampler(
-            counts, config.rcs_temperature, config.rcs_min_pixels, spec.classes
+            counts, config.rcs_temperature, config.rcs_min_pixels, specs[0].classes
         )
     labelled = LabelledStream(dataset, config, seed, sampler)
     target = None
@@ -187,9 +196,19 @@ def training_stream(
     return BatchStream(labelled, target, seed, rank, world)
 
 
+def with_thresholds(config: DataConfig, dataset: LabelledSet) -> DataConfig:
+    """Pixel thresholds that are None, scaled to the label files and to the crop."""
+    changes = {}
+    if config.rcs_min_pixels is None:
+        changes["rcs_min_pixels"] = scaled_min_pixels(dataset.label_size())
+    if config.rcs_min_crop_pixels is None:
+        changes["rcs_min_crop_pixels"] = scaled_min_crop_pixels(config.crop)
+    return dataclasses.replace(config, **changes)
+
+
 def training_batches(
     config: DataConfig,
-    source_spec: DatasetSpec,
+    source_spec: DatasetSpec | Sequence[DatasetSpec],
     target_spec: DatasetSpec,
     seed: int,
     start_step: int = 0,

@@ -93,7 +93,7 @@ def _grain_map(name: str, label: np.ndarray, rng: np.random.Generator) -> np.nda
     the grain tell where they are."""
     if name in SURFACES:
         return label
-    return np.full(label.shape, rng.integers(19), np.uint8)
+    return np.full(label.shape, rng.integers(len(CITYSCAPES_CLASSES)), np.uint8)
 
 
 def _photograph(image: np.ndarray, grain: np.ndarray, rng: np.random.Generator) -> np.ndarray:

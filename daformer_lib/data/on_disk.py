@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from daformer_lib.specs import DatasetSpec
+
+T = TypeVar("T")
 
 
 def image_stems(spec: DatasetSpec, data_root: str | Path, split: str) -> list[str]:
@@ -35,6 +39,8 @@ def label_stems(spec: DatasetSpec, data_root: str | Path, split: str) -> list[st
 
 def conversion_command(spec: DatasetSpec, data_root: str | Path) -> str:
     """The command that makes train ids and statistics of this data set."""
+    if spec.origin:
+        return f"python -m daformer_lib inspect-data {spec.origin} --data-root {data_root}"
     name = spec.stand_in_for or spec.name
     script = name if name in ("gta", "synthia") else "cityscapes"
     option = "" if spec.name == script else f" --spec {spec.name}"
@@ -45,4 +51,17 @@ def remedy(spec: DatasetSpec) -> str:
     """What to do when a data set is not there."""
     if spec.stand_in_for:
         return "Draw it with: python -m daformer_lib make-mini"
+    if spec.origin:
+        return (
+            f"Mend {spec.origin} or move the files; docs/your-own-data.md says what its keys mean"
+        )
     return f"docs/real-data.md says where {spec.name} comes from and how its folders look"
+
+
+def spread(items: Sequence[T], limit: int | None) -> list[T]:
+    """At most ``limit`` of them, evenly spaced: neighbours are often frames of one drive."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    if limit < 1:
+        raise ValueError(f"max_images {limit} must be at least 1, or None for all")
+    return [items[i * len(items) // limit] for i in range(limit)]

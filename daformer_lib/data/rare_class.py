@@ -15,6 +15,27 @@ from typing import TypeVar
 import numpy as np
 
 T = TypeVar("T")
+# The authors' thresholds, and what they count them on: GTA's label files, the training crop.
+MIN_PIXELS, LABEL_AREA = 3000, 1914 * 1052
+MIN_CROP_PIXELS, CROP_AREA = 1500, 512 * 512
+
+
+def scaled_min_pixels(size: tuple[int, int]) -> int:
+    """The authors' 3000 px of a GTA label file, for label files of another size.
+
+    >>> scaled_min_pixels((1914, 1052)), scaled_min_pixels((256, 128))
+    (3000, 49)
+    """
+    return max(1, round(MIN_PIXELS * size[0] * size[1] / LABEL_AREA))
+
+
+def scaled_min_crop_pixels(crop: tuple[int, int]) -> int:
+    """The authors' 1500 px of a 512x512 crop, for another crop.
+
+    >>> scaled_min_crop_pixels((512, 512)), scaled_min_crop_pixels((128, 128))
+    (1500, 94)
+    """
+    return max(1, round(MIN_CROP_PIXELS * crop[0] * crop[1] / CROP_AREA))
 
 
 def rcs_probabilities(

@@ -106,14 +106,20 @@ def _load(
     if not any(name.startswith("decode_head.") for name in state):
         ours = {official: n for official, n in ours.items() if official.startswith("backbone.")}
     required = [name for name in ours if not any(part in name for part in optional)]
-    _check(ours, required, state, segmentor.state_dict(), label)
+    require_fit(ours, required, state, segmentor.state_dict(), label)
     segmentor.load_state_dict({ours[name]: t for name, t in state.items()}, strict=False)
     return list(state)
 
 
-def _check(
+def require_fit(
     ours: dict[str, str], required: list[str], state: StateDict, target: StateDict, label: str
 ) -> None:
+    """Raises ValueError unless `state` (in a file's names) fits `target` (in ours).
+
+    Args:
+        ours: a file's name -> our name. required: the file's names that must be there.
+        label: what to call the file.
+    """
     missing = [name for name in required if name not in state]
     unexpected = [name for name in state if name not in ours]
     shapes = [

@@ -70,7 +70,7 @@ class ImageNetAnchor:
         small = downscale_label(label, label.shape[-1] // width, self.min_share, self.num_classes)
         if self.classes is None:
             return torch.ones_like(small, dtype=torch.bool)
-        wanted = torch.tensor(self.classes, device=label.device)
+        wanted = torch.tensor(self.classes, dtype=torch.int64, device=label.device)
         return torch.isin(small, wanted)
 
     def __call__(self, features: list[Tensor], source: Labelled) -> Tensor:

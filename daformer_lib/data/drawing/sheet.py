@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from daformer_lib.specs import CITYSCAPES_PALETTE
@@ -9,10 +11,12 @@ from daformer_lib.specs import CITYSCAPES_PALETTE
 GAP = 4  # px between tiles
 
 
-def label_colours(label: np.ndarray) -> np.ndarray:
+def label_colours(
+    label: np.ndarray, palette: Sequence[Sequence[int]] = CITYSCAPES_PALETTE
+) -> np.ndarray:
     """Train ids (H, W) to RGB (H, W, 3) uint8; what has no class is black."""
     table = np.zeros((256, 3), np.uint8)
-    table[: len(CITYSCAPES_PALETTE)] = CITYSCAPES_PALETTE
+    table[: len(palette)] = palette
     return table[label]
 
 

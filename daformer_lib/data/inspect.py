@@ -1,0 +1,222 @@
+"""Look at a data set before training on it: pairs, sizes, label values, classes, likely mistakes.
+
+Nothing is printed here; `inspect-data` of the command line prints. Class statistics are made where
+they are missing or were made with another id map (that writes the train ids, too), else read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from daformer_lib import files
+from daformer_lib.data.check import check_split
+from daformer_lib.data.class_stats import ClassStats, read_class_stats
+from daformer_lib.data.convert import convert, is_current, train_ids
+from daformer_lib.data.drawing.sheet import label_colours, tile
+from daformer_lib.data.mistakes import (
+    LabelSample,
+    Mistake,
+    find_mistakes,
+    sample_label,
+    total_values,
+)
+from daformer_lib.data.on_disk import label_stems, spread
+from daformer_lib.data.rare_class import (
+    rcs_probabilities,
+    scaled_min_crop_pixels,
+    scaled_min_pixels,
+)
+from daformer_lib.progress import Report, silent
+from daformer_lib.specs import DatasetSpec
+
+SAMPLE = 50  # label files whose values are read one by one
+TILE = 320  # px: width of a picture on the contact sheet
+
+Size = tuple[int, int]  # (width, height)
+
+
+@dataclass(frozen=True)
+class SplitInspection:
+    """What was found in one split."""
+
+    spec: DatasetSpec
+    split: str
+    images: int
+    labels: int  # own label files
+    pairs: tuple[str, ...]  # stems of images that have a label
+    image_sizes: Counter[Size]  # all images that can be read
+    label_sizes: Counter[Size]  # of the samples
+    samples: tuple[LabelSample, ...]
+    stats: ClassStats | None  # None where there are no labels
+    problems: tuple[str, ...]  # of folders and files: what is wrong and what to do
+    mistakes: tuple[Mistake, ...]  # of the labels' content
+
+    @property
+    def values(self) -> Counter[int]:
+        """Pixels of each own id in the samples."""
+        return total_values(self.samples)
+
+    @property
+    def label_size(self) -> Size | None:
+        """The commonest size of a label file."""
+        return self.label_sizes.most_common(1)[0][0] if self.label_sizes else None
+
+
+@dataclass(frozen=True)
+class RcsOutlook:
+    """What Rare Class Sampling will do with a split."""
+
+    min_pixels: int  # on a label file
+    min_crop_pixels: int  # in a crop
+    images: np.ndarray  # (K,) images with more than min_pixels of the class
+    probabilities: np.ndarray  # (K,) float32; all 0 where no class can be drawn
+
+
+def inspect_split(
+    spec: DatasetSpec,
+    data_root: str | Path,
+    split: str,
+    sample: int = SAMPLE,
+    workers: int = 1,
+    report: Report = silent,
+) -> SplitInspection:
+    """Look at one split; converts its labels first where that is due."""
+    stems = spec.stems(data_root, split)
+    labels = label_stems(spec, data_root, split)
+    pairs = tuple(sorted(set(stems) & set(labels)))
+    problems: list[str] = [*_other_endings(spec, data_root, split)] if not stems else []
+    stats = None
+    if pairs:
+        stats, skipped = _statistics(spec, data_root, split, pairs, workers, report)
+        problems += [f"skipped {stem}: {why}" for stem, why in skipped]
+    image_sizes, broken = _sizes([spec.image_path(data_root, split, stem) for stem in stems])
+    problems += broken
+    chosen = spread(pairs, sample)
+    samples = tuple(_samples(spec, data_root, split, chosen))
+    label_sizes, _ = _sizes([spec.label_path(data_root, split, stem) for stem in chosen])
+    if stems and not labels:
+        problems.append(_unlabelled(spec, data_root, split))
+    else:
+        problems += check_split(spec, data_root, split).problems
+    mistakes = (*find_mistakes(spec, samples), *_absent(spec, stats))
+    return SplitInspection(
+        spec, split, len(stems), len(labels), pairs, image_sizes, label_sizes, samples, stats,
+        tuple(dict.fromkeys(problems)), mistakes,
+    )  # fmt: skip
+
+
+def co_occurrence(stats: ClassStats) -> np.ndarray:
+    """(K, K) images that show both classes; the diagonal counts those that show the class."""
+    shown = (stats.counts > 0).astype(np.int64)  # (N, K)
+    return shown.T @ shown
+
+
+def rcs_outlook(
+    stats: ClassStats, label_size: Size, crop: tuple[int, int], temperature: float = 0.01
+) -> RcsOutlook:
+    """The authors' thresholds scaled to these label files and this crop, and what they do."""
+    least = scaled_min_pixels(label_size)
+    images = (stats.counts > least).sum(axis=0)
+    drawable = images > 0
+    probabilities = np.zeros(len(images), np.float32)
+    if drawable.any():
+        probabilities = rcs_probabilities(stats.totals, temperature, drawable)
+    return RcsOutlook(least, scaled_min_crop_pixels(crop), images, probabilities)
+
+
+def contact_sheet(
+    spec: DatasetSpec, data_root: str | Path, split: str, stems: Sequence[str], columns: int = 4
+) -> np.ndarray:
+    """Images, each beside its label in the spec's colours where it has one (black = ignored)."""
+    pictures: list[np.ndarray] = []
+    shape: Size | None = None
+    for stem in stems:
+        image = files.read_image(spec.image_path(data_root, split, stem))
+        shape = shape or (TILE, max(1, round(TILE * image.shape[0] / image.shape[1])))
+        pictures.append(cv2.resize(image, shape, interpolation=cv2.INTER_AREA))
+        path = spec.label_path(data_root, split, stem)
+        if path.is_file():
+            ids = cv2.resize(train_ids(spec, path), shape, interpolation=cv2.INTER_NEAREST)
+            pictures.append(label_colours(ids, spec.palette))
+    return tile(pictures, columns)
+
+
+def _statistics(
+    spec: DatasetSpec,
+    data_root: str | Path,
+    split: str,
+    pairs: Sequence[str],
+    workers: int,
+    report: Report,
+) -> tuple[ClassStats | None, tuple[tuple[str, str], ...]]:
+    """The cached statistics, made first where they are missing, outdated or lack pairs."""
+    stats = read_class_stats(spec, data_root, split)
+    if stats and set(pairs) == set(stats.stems) and is_current(spec, data_root, split):
+        return stats, ()
+    summary = convert(spec, data_root, split, workers, report)
+    return read_class_stats(spec, data_root, split), summary.problems
+
+
+def _sizes(paths: Sequence[Path]) -> tuple[Counter[Size], list[str]]:
+    """Sizes from the headers; nothing is decoded. What cannot be read is named."""
+    sizes: Counter[Size] = Counter()
+    broken = []
+    for path in paths:
+        try:
+            sizes[files.image_size(path)] += 1
+        except (files.BrokenImage, OSError) as error:
+            broken.append(str(error))
+    return sizes, broken
+
+
+def _samples(
+    spec: DatasetSpec, data_root: str | Path, split: str, stems: Sequence[str]
+) -> Iterator[LabelSample]:
+    for stem in stems:
+        try:
+            yield sample_label(spec, stem, spec.label_path(data_root, split, stem))
+        except (files.BrokenImage, OSError):  # the conversion has named it
+            continue
+
+
+def _absent(spec: DatasetSpec, stats: ClassStats | None) -> Iterator[Mistake]:
+    """Classes that no pair shows."""
+    if stats is None or not stats.stems:
+        return
+    absent = [name for name, total in zip(spec.classes, stats.totals) if total == 0]
+    if absent:
+        yield Mistake(
+            f"no pixel of {', '.join(absent)} in any label",
+            "check the ids that id_map gives them; if they are truly absent here, nothing can be "
+            "learned of them from this set",
+        )
+
+
+def _unlabelled(spec: DatasetSpec, data_root: str | Path, split: str) -> str:
+    expected = spec.label_path(data_root, split, "<name>")
+    return (
+        f"no labels: expected files like {expected}. Fine for a target's training images; a source "
+        "needs them to train, and a target's val split to be scored"
+    )
+
+
+def _other_endings(spec: DatasetSpec, data_root: str | Path, split: str) -> Iterator[str]:
+    """No image was found: are there files of another ending where they should be?"""
+    before, after = spec.image_pattern.format(split=split, stem="\0").split("\0")
+    folder = spec.root(data_root) / before
+    folder = folder if before.endswith("/") or not before else folder.parent
+    endings = Counter(path.suffix for path in folder.rglob("*") if path.is_file())
+    wanted = "." + after.rsplit(".", 1)[-1]
+    others = {ending: n for ending, n in endings.most_common(3) if ending != wanted}
+    if others:
+        listed = ", ".join(f"{n} {ending or '(none)'}" for ending, n in others.items())
+        yield (
+            f"{folder} holds files with other endings ({listed}) than image_pattern's "
+            f"{wanted}; write the ending as it is, capitals included"
+        )

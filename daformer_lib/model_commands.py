@@ -1,0 +1,87 @@
+"""The commands that use a trained network: predict, export-model, export-onnx.
+
+`cli.py` gives them their names. All open a network the same way: `--run` with `--model student` or
+`teacher`, or `--model` alone with a model file.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+from daformer_lib.progress import Progress
+
+
+def predict(
+    images: tuple[str, ...],
+    run: Path | None = None,
+    model: str = "student",
+    output_dir: Path = Path("runs/predictions"),
+    mode: Literal["whole", "slide"] = "whole",
+    window: tuple[int, int] | None = None,
+    stride: tuple[int, int] | None = None,
+    scale: float = 1.0,
+    batch: int = 1,
+    ids: Literal["train", "original"] = "train",
+    device: str = "auto",
+) -> int:
+    """Label images of any size: for each, <name>_labels.png, _overlay.png and _confidence.png.
+
+    An unreadable image is named and skipped; the exit status is then 1.
+
+    Args:
+        images: files, folders (with all below them), globs in quotes.
+        run: folder of a trained run; without it, `model` is a model file.
+        model: student or teacher of the run; or a .safetensors file, a folder with one, or
+            hf:<owner>/<repository>@<40-digit commit>.
+        mode: whole: the image is stretched to the training size. slide: it keeps its shape, and
+            the logits of overlapping windows are averaged.
+        window: height and width of the sliding window; by default the training size.
+        stride: steps down and right; by default two thirds of the window.
+        scale: of the image under the sliding window; 0.5 for a network trained on halved images.
+        batch: images, or windows of one image, that pass through the network together.
+        ids: in the label files: train ids, or the ids of the data set's own label files.
+        device: auto (CUDA where there is one), cpu, cuda, cuda:1, mps.
+    """
+    from daformer_lib.inference import choose_device, make_view, open_model
+    from daformer_lib.predict_files import find_images, predict_files
+
+    found = find_images(images, output_dir)
+    opened = open_model(run, model).to(choose_device(device))
+    view = make_view(opened.spec, mode, window, stride, scale, batch)
+    with Progress(len(found), "predict") as bar:
+        summary = predict_files(opened, found, output_dir, view, ids, bar)
+    for path, reason in summary.skipped.items():
+        print(f"skipped {path}: {reason}", file=sys.stderr)
+    print(f"labelled {len(summary.written)} of {len(found)} images; see {output_dir}")
+    return 1 if summary.skipped else 0
+
+
+def export_model(run: Path, output: Path, model: Literal["student", "teacher"] = "student") -> None:
+    """Write a run's network with its classes and colours as one .safetensors file."""
+    from daformer_lib.exchange import save_model
+    from daformer_lib.inference import open_model
+
+    print(f"wrote {save_model(open_model(run, model), output)}")
+
+
+def export_onnx(
+    output: Path,
+    run: Path | None = None,
+    model: str = "student",
+    size: tuple[int, int] | None = None,
+    tolerance: float = 1e-3,
+) -> None:
+    """Write a network as ONNX, checked against PyTorch by onnxruntime.
+
+    Args:
+        run, model: as for predict.
+        size: fixed height and width of the images; left out, they stay free. The batch is free.
+        tolerance: largest difference of a logit, as a share of the logits' standard deviation.
+    """
+    from daformer_lib.inference import open_model
+    from daformer_lib.onnx_export import export_onnx as export
+
+    difference = export(open_model(run, model), output, size, tolerance)
+    print(f"wrote {output}; largest difference from PyTorch: {difference:.1e} standard deviations")

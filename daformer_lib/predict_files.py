@@ -1,0 +1,160 @@
+"""Labelling image files: which ones are meant, what is written for each, what is skipped.
+
+For an image `a.jpg` three files appear, each written whole or not at all: `a_overlay.png` (class
+colours over the image), `a_confidence.png` (8 bits, probability x 255) and, last, `a_labels.png`
+(ids; its presence says that the image is done). Files found in a folder or by a glob keep their
+place below it.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from daformer_lib.exchange import TrainedModel
+from daformer_lib.files import BrokenImage, read_image, write_label_png, write_png
+from daformer_lib.inference import Prediction, View, label_images
+from daformer_lib.progress import Report, silent
+from daformer_lib.specs import DatasetSpec
+from daformer_lib.viz import overlay
+
+Ids = Literal["train", "original"]
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+OUTPUTS = ("_overlay.png", "_confidence.png", "_labels.png")
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image to label."""
+
+    path: Path
+    name: str  # of its outputs below the output folder, without ending: "a" or "night/a"
+
+
+@dataclass
+class Summary:
+    """What became of the images."""
+
+    written: list[Path] = field(default_factory=list)  # the label files
+    skipped: dict[Path, str] = field(default_factory=dict)  # unreadable image -> reason
+
+
+def find_images(inputs: Sequence[str | Path], output_dir: str | Path) -> list[ImageFile]:
+    """The images that files, folders (with all below them) and globs name, in that order.
+
+    Outputs of an earlier call that lie in `output_dir` are left out.
+
+    Raises:
+        FileNotFoundError: an input that names nothing. ValueError: two images whose outputs would
+            be the same files.
+    """
+    found: dict[Path, ImageFile] = {}
+    for entry in inputs:
+        for image in _expand(str(entry), Path(output_dir)):
+            found.setdefault(image.path, image)
+    names: dict[str, Path] = {}
+    for image in found.values():
+        other = names.setdefault(image.name, image.path)
+        if other != image.path:
+            raise ValueError(
+                f"{other} and {image.path} would both be written as {image.name}{OUTPUTS[-1]}; "
+                "rename one, or label them into two output folders"
+            )
+    return list(found.values())
+
+
+def _expand(entry: str, output_dir: Path) -> list[ImageFile]:
+    """The images of one input; a file that is named itself may have any ending."""
+    if Path(entry).is_file():
+        return [ImageFile(Path(entry), Path(entry).stem)]
+    if Path(entry).is_dir():
+        base, candidates = Path(entry), Path(entry).rglob("*")
+    elif glob.has_magic(entry):
+        base, candidates = _fixed_part(entry), map(Path, glob.glob(entry, recursive=True))
+    else:
+        raise FileNotFoundError(f"no file or folder {entry}")
+    paths = sorted(p for p in candidates if _is_image(p) and not _is_output(p, output_dir))
+    if not paths:
+        raise FileNotFoundError(f"no image ({', '.join(IMAGE_SUFFIXES)}) in {entry}")
+    return [ImageFile(p, p.relative_to(base).with_suffix("").as_posix()) for p in paths]
+
+
+def _fixed_part(pattern: str) -> Path:
+    """The folders before the first wildcard."""
+    parts = Path(pattern).parts
+    wild = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:wild])
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+
+
+def _is_output(path: Path, output_dir: Path) -> bool:
+    return path.name.endswith(OUTPUTS) and path.resolve().is_relative_to(output_dir.resolve())
+
+
+def predict_files(
+    model: TrainedModel,
+    images: Sequence[ImageFile],
+    output_dir: str | Path,
+    view: View,
+    ids: Ids = "train",
+    report: Report = silent,
+) -> Summary:
+    """Label every readable image; the others are named in the summary."""
+    table = original_ids(model.spec) if ids == "original" else np.arange(256, dtype=np.uint8)
+    summary = Summary()
+    for group in _groups(images, 1 if view.window else view.batch):
+        pixels = _read(group, summary.skipped)
+        predictions = label_images(model.network, list(pixels.values()), view)
+        for (image, picture), prediction in zip(pixels.items(), predictions):
+            stem = f"{Path(output_dir) / image.name}"
+            summary.written.append(_write(stem, picture, prediction, model.spec, table))
+        report(len(summary.written) + len(summary.skipped), len(images), group[-1].path.name)
+    return summary
+
+
+def _groups(images: Sequence[ImageFile], size: int) -> Iterator[Sequence[ImageFile]]:
+    for first in range(0, len(images), size):
+        yield images[first : first + size]
+
+
+def _read(images: Sequence[ImageFile], skipped: dict[Path, str]) -> dict[ImageFile, np.ndarray]:
+    pixels = {}
+    for image in images:
+        try:
+            pixels[image] = read_image(image.path)
+        except (BrokenImage, OSError) as error:
+            skipped[image.path] = str(error)
+    return pixels
+
+
+def _write(
+    stem: str, picture: np.ndarray, prediction: Prediction, spec: DatasetSpec, table: np.ndarray
+) -> Path:
+    write_png(f"{stem}_overlay.png", overlay(picture, prediction.label, spec))
+    confidence = np.rint(255 * prediction.confidence).astype(np.uint8)
+    write_png(f"{stem}_confidence.png", confidence)
+    return write_label_png(f"{stem}_labels.png", table[prediction.label])
+
+
+def original_ids(spec: DatasetSpec) -> np.ndarray:
+    """(K,) the value that stands for each train id in the data set's own label files.
+
+    Where several values mean one class, the smallest; uint16 if one of them needs it.
+    """
+    values = {
+        train: min(i for i, t in spec.id_map.items() if t == train)
+        for train in set(spec.id_map.values())
+    }
+    missing = [spec.classes[t] for t in range(spec.num_classes) if t not in values]
+    if missing:
+        raise ValueError(f"{spec.name}'s id_map has no id for {missing}; use --ids train")
+    ids = [values[t] for t in range(spec.num_classes)]
+    return np.array(ids, dtype=np.uint8 if max(ids) < 256 else np.uint16)
