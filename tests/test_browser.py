@@ -74,11 +74,12 @@ def test_slider_redraws_the_picture(lab, tmp_path):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
         page = browser.new_page(viewport={"width": 1400, "height": 1200})
-        page.goto(f"{lab}/lab/tree/slider.ipynb?token={TOKEN}")
-        page.get_by_text("slider_picture").first.wait_for(timeout=60_000)
+        page.set_default_timeout(120_000)  # milliseconds; a busy machine is slow to start
+        page.goto(f"{lab}/lab/tree/slider.ipynb?token={TOKEN}", wait_until="domcontentloaded")
+        page.get_by_text("slider_picture").first.wait_for()
         # Before its kernel is there, JupyterLab takes "Run All Cells" and runs nothing.
         idle = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
-        page.locator(idle).first.wait_for(state="attached", timeout=120_000)
+        page.locator(idle).first.wait_for(state="attached")
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name=re.compile("^Run All Cells")).first.click()
         slider = page.locator(".jp-OutputArea .widget-slider, .jp-OutputArea .noUi-handle").first
@@ -88,14 +89,13 @@ def test_slider_redraws_the_picture(lab, tmp_path):
             log = (tmp_path / "lab.log").read_text()[-3000:]
             pytest.fail(f"no slider; the page says:\n{page.inner_text('body')[:3000]}\n{log}")
         picture = page.locator(".jp-OutputArea img.widget-image").first
-        picture.wait_for(timeout=30_000)
+        picture.wait_for()
         before = picture.get_attribute("src")
         pixels_before = picture.screenshot()
         page.locator(".jp-OutputArea .noUi-handle").first.press("ArrowRight")
         page.wait_for_function(
             "src => document.querySelector('.jp-OutputArea img.widget-image').src !== src",
             arg=before,
-            timeout=20_000,
         )
         page.wait_for_timeout(500)
         assert picture.screenshot() != pixels_before

@@ -128,7 +128,8 @@ def test_original_ids_are_those_of_the_label_files(photos, model_file, tmp_path)
 def test_original_ids_by_hand():
     assert original_ids(CITYSCAPES)[[0, 13, 18]].tolist() == [7, 26, 33]
     assert original_ids(ACDC).tolist() == list(range(19))
-    own = replace(ACDC, label_pattern="gt/{split}/{stem}_gt_labelIds.png")
+    files = {"label_pattern": "gt/{split}/{stem}_gt_labelIds.png", "label_encoding": "red16"}
+    own = replace(ACDC, **files)  # 16 bits, so that an id may be 300
     shared = replace(own, id_map={**ACDC.id_map, 40: 0, 0: 0, 300: 18, 18: 17})
     assert original_ids(shared)[[0, 17, 18]].tolist() == [0, 17, 300]
     assert original_ids(shared).dtype == np.uint16
