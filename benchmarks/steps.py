@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 
 from benchmarks.reference import average_teacher, reference_optimizer, reference_step
 from benchmarks.timing import Timed, best_ms, peak_mib
 from daformer_lib import recipes
 from daformer_lib.batch import Labelled, Unlabelled
 from daformer_lib.data.loaders import TrainBatch
-from daformer_lib.train import Experiment, Parts, build_parts, default_fabric, training_step
+from daformer_lib.train import Experiment, build_parts, default_fabric, training_step
 from daformer_lib.uda.classmix import classmix, draw_plan
 from daformer_lib.uda.losses import segmentation_loss, source_losses
 
@@ -36,36 +35,34 @@ def made_batch(experiment: Experiment) -> TrainBatch:
     return TrainBatch(Labelled.certain(image, label), Unlabelled(image.flip(-1)), ("noise",))
 
 
+class Bench:
+    """Networks, optimizers and a batch, on which both kinds of step can be run."""
+
+    def __init__(self, network: str) -> None:
+        self.experiment = experiment_of(network)
+        self.fabric = default_fabric(self.experiment)
+        self.parts = build_parts(self.experiment, self.fabric)
+        self.optimizer = reference_optimizer(self.parts, self.experiment)
+        self.batch = made_batch(self.experiment)
+
+    def ours(self, step: int = LATE) -> None:
+        training_step(self.parts, self.experiment, step, self.batch, self.fabric)
+
+    def reference(self, step: int = LATE) -> None:
+        reference_step(self.parts, self.optimizer, self.experiment, step, self.batch)
+
+
 def step_benchmark(network: str, turns: int) -> list[Timed]:
     """Milliseconds per step and per part, ours with the reference's as baseline."""
-    experiment = experiment_of(network)
-    fabric = default_fabric(experiment)
-    parts = build_parts(experiment, fabric)
-    optimizer = reference_optimizer(parts, experiment)
-    batch = made_batch(experiment)
-    whole = best_ms(
-        {
-            "ours": lambda: training_step(parts, experiment, LATE, batch, fabric),
-            "reference": lambda: reference_step(parts, optimizer, experiment, LATE, batch),
-        },
-        turns,
-    )
-    group = f"step, {network}"
+    bench, group = Bench(network), f"step, {network}"
+    whole = best_ms({"ours": bench.ours, "reference": bench.reference}, turns)
     rows = [Timed(group, "whole", whole["ours"], "ms", whole["reference"])]
-    return rows + part_rows(group, parts, optimizer, experiment, batch, fabric, turns)
+    return rows + part_rows(group, bench, turns)
 
 
-def part_rows(
-    group: str,
-    parts: Parts,
-    reference: torch.optim.AdamW,
-    experiment: Experiment,
-    batch: TrainBatch,
-    fabric: Fabric,
-    turns: int,
-) -> list[Timed]:
-    config = experiment.uda
-    source, target = batch.source.to(fabric.device), batch.target.to(fabric.device)
+def part_rows(group: str, bench: Bench, turns: int) -> list[Timed]:
+    parts, config, device = bench.parts, bench.experiment.uda, bench.fabric.device
+    source, target = bench.batch.source.to(device), bench.batch.target.to(device)
     pseudo = parts.teacher.label(target.image, config.threshold)
     plan = draw_plan(source.label, config, np.random.default_rng(1))
     mixed = classmix(source, pseudo, plan)
@@ -86,7 +83,7 @@ def part_rows(
         "teacher": (lambda: parts.teacher.label(target.image, config.threshold), None),
         "mix": (lambda: classmix(source, pseudo, plan), None),
         "mixed": (lambda: walk({"mixed": segmentation_loss(parts.student, mixed)}), None),
-        "optimizer": (parts.optimizer.step, reference.step),
+        "optimizer": (parts.optimizer.step, bench.optimizer.step),
         "EMA": (
             lambda: parts.teacher.update(parts.network, LATE),
             lambda: average_teacher(parts, LATE),
@@ -102,14 +99,7 @@ def part_rows(
 
 def peak_benchmark(network: str, which: str) -> list[Timed]:
     """Peak memory of two steps; call it in a process of its own."""
-    experiment = experiment_of(network)
-    fabric = default_fabric(experiment)
-    parts = build_parts(experiment, fabric)
-    optimizer = reference_optimizer(parts, experiment)
-    batch = made_batch(experiment)
+    bench = Bench(network)
     for step in (LATE, LATE + 1):
-        if which == "ours":
-            training_step(parts, experiment, step, batch, fabric)
-        else:
-            reference_step(parts, optimizer, experiment, step, batch)
+        (bench.ours if which == "ours" else bench.reference)(step)
     return [Timed(f"memory, {network}", which, peak_mib(), "MiB")]

@@ -167,9 +167,11 @@ def evaluate_official_command(
         classes: the mean is over all of them, or 16 or 13 for a network trained on SYNTHIA.
     """
     from daformer_lib import official
+    from daformer_lib.inference import choose_device
     from daformer_lib.specs import get_spec
 
-    spec, device = get_spec(target), "cuda" if torch.cuda.is_available() else "cpu"
+    spec, device = get_spec(target), choose_device()
+    official.require_mean(spec, classes)
     network = official.network_from_checkpoint(
         checkpoint, encoder, decoder, part, spec.num_classes, device
     )
@@ -197,11 +199,12 @@ def export_test_command(
             Zurich: train ids).
     """
     from daformer_lib import official
+    from daformer_lib.inference import choose_device
     from daformer_lib.specs import get_spec
 
-    spec, device = get_spec(target), "cuda" if torch.cuda.is_available() else "cpu"
+    spec = get_spec(target)
     network = official.network_from_checkpoint(
-        checkpoint, encoder, decoder, part, spec.num_classes, device
+        checkpoint, encoder, decoder, part, spec.num_classes, choose_device()
     )
     with Progress(None, "export") as bar:
         written = official.export_labels(network, spec, data_root, output_dir, split, ids, bar)
@@ -222,12 +225,12 @@ def export_visda_command(
         source_only: folder of the run without adaptation.
         uda: folder of the run with it.
     """
-    from daformer_lib.inference import load_network
+    from daformer_lib.inference import choose_device, load_network
     from daformer_lib.specs import get_spec
     from daformer_lib.submission import write_submission
 
     runs = {"source_only": Run(source_only), "uda": Run(uda)}
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device()
     networks = {name: load_network(run).to(device) for name, run in runs.items()}
     data = runs["uda"].experiment.data
     spec, root = get_spec(data.target), data_root or data.data_root

@@ -63,6 +63,11 @@ class DatasetSpec:
         """Train ids that enter the mean IoU."""
         return self.evaluated or tuple(range(self.num_classes))
 
+    @property
+    def own_ids(self) -> dict[int, int]:
+        """Train id -> its value in the own label files, the smallest where several mean it."""
+        return {train: own for own, train in sorted(self.id_map.items(), reverse=True)}
+
     def root(self, data_root: str | Path) -> Path:
         return Path(data_root) / (self.folder or self.name)
 

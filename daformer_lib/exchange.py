@@ -47,9 +47,9 @@ class TrainedModel(ModelHubMixin, library_name="daformer-course", tags=["image-s
                 f"{spec.num_classes}; give the spec that it was trained with"
             )
         self.network = network
-        # Its weights come with it; a path would name a file of the machine that trained it.
+        # Weights and classes come with it; paths would name files of the machine that trained it.
         self.config = dataclasses.replace(config, pretrained=None)
-        self.spec = spec
+        self.spec = dataclasses.replace(spec, origin="")
         self._hub_mixin_config = self.config  # what the mixin writes as config.json
 
     def to(self, device: torch.device | str) -> TrainedModel:

@@ -92,12 +92,17 @@ def paper_mean(spec: DatasetSpec, classes: int) -> float | None:
     return DAFORMER_MIOU.get(f"cityscapes → {spec.name}") if classes == ALL else None
 
 
-def score_table(scores: Scores, spec: DatasetSpec, classes: int = ALL) -> str:
-    """Per-class IoU and means in percent, beside the paper's DAFormer (Table 6)."""
+def require_mean(spec: DatasetSpec, classes: int) -> None:
+    """Raises ValueError where no mean over so many classes exists; ask before a long evaluation."""
     if classes not in MEAN_OVER:
         raise ValueError(f"classes {classes} must be one of {list(MEAN_OVER)}")
     if spec.num_classes != ALL and classes != ALL:
         raise ValueError(f"{spec.name} has {spec.num_classes} classes; 16 and 13 are of Cityscapes")
+
+
+def score_table(scores: Scores, spec: DatasetSpec, classes: int = ALL) -> str:
+    """Per-class IoU and means in percent, beside the paper's DAFormer (Table 6)."""
+    require_mean(spec, classes)
     rows = range(spec.num_classes) if classes == ALL else MEAN_OVER[classes]
     paper = [None] * spec.num_classes
     if spec.name == "cityscapes":
@@ -135,7 +140,7 @@ def encode_ids(label: np.ndarray, ids: Ids, spec: DatasetSpec = CITYSCAPES) -> n
         return label
     own = CITYSCAPES if spec.classes == CITYSCAPES.classes else spec
     table = np.zeros(256, dtype=np.uint8)
-    for label_id, train_id in sorted(own.id_map.items(), reverse=True):
+    for train_id, label_id in own.own_ids.items():
         table[train_id] = label_id
     return table[label]
 

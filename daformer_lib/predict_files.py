@@ -149,10 +149,7 @@ def original_ids(spec: DatasetSpec) -> np.ndarray:
 
     Where several values mean one class, the smallest; uint16 if one of them needs it.
     """
-    values = {
-        train: min(i for i, t in spec.id_map.items() if t == train)
-        for train in set(spec.id_map.values())
-    }
+    values = spec.own_ids
     missing = [spec.classes[t] for t in range(spec.num_classes) if t not in values]
     if missing:
         raise ValueError(f"{spec.name}'s id_map has no id for {missing}; use --ids train")

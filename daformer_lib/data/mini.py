@@ -220,9 +220,8 @@ def encode_ids(spec: DatasetSpec, label: np.ndarray) -> np.ndarray:
     """Train ids (H, W) to the ids of the set's label files; what is ignored becomes 0, or 1 (the
     camera's own car) in the bottom rows."""
     table = np.full(256, UNLABELLED_ID, np.uint8)
-    for label_id, train_id in spec.id_map.items():
-        if train_id < spec.num_classes:
-            table[train_id] = label_id
+    for train_id, label_id in spec.own_ids.items():
+        table[train_id] = label_id
     ids = table[label]
     if spec.label_encoding != "red16":
         bottom = ids[-EGO_ROWS:]
