@@ -15,7 +15,7 @@ from benchmarks.data import conversion_benchmark, mini_benchmark, sampling_bench
 from benchmarks.steps import peak_benchmark, step_benchmark
 from benchmarks.timing import Timed
 from daformer_lib.files import write_json
-from daformer_lib.train import machine
+from daformer_lib.machine import machine
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -17,7 +17,7 @@ from daformer_lib.data.rare_class import RareClassSampler
 from daformer_lib.evaluate import evaluate
 from daformer_lib.models import build_segmentor
 from daformer_lib.specs import get_spec
-from daformer_lib.train import evaluation_samples
+from daformer_lib.watching import evaluation_samples
 
 IMAGES = 64
 STEPS = 40

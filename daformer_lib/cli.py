@@ -131,7 +131,7 @@ def evaluate_command(
     from daformer_lib.evaluate import evaluate
     from daformer_lib.inference import load_network
     from daformer_lib.specs import check_same_classes, get_spec
-    from daformer_lib.train import evaluation_samples
+    from daformer_lib.watching import evaluation_samples
 
     opened = Run(run)
     experiment = opened.experiment

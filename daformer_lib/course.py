@@ -15,6 +15,7 @@ from pathlib import Path
 from daformer_lib import recipes
 from daformer_lib.chapter import RESULTS, TITLES, Kit, start
 from daformer_lib.files import read_json, write_json
+from daformer_lib.machine import machine
 from daformer_lib.notebooks import NotebookRun, finished, run_notebook
 from daformer_lib.papers import paper_row
 from daformer_lib.progress import Progress
@@ -22,7 +23,6 @@ from daformer_lib.report import AblationRow, CourseReport, PanelRow, StepTime, w
 from daformer_lib.runs import Run
 from daformer_lib.specs import RARE
 from daformer_lib.studies import run_all, run_folder
-from daformer_lib.train import machine
 from daformer_lib.viz import denormalise
 
 ROOT = Path(__file__).parent.parent

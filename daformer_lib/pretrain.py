@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from daformer_lib.batch import IMAGENET_MEAN, IMAGENET_STD
 from daformer_lib.data.objects import OBJECT_CLASSES, draw_object
 from daformer_lib.files import write_atomic, write_json
+from daformer_lib.machine import machine
 from daformer_lib.models.encoders import build_encoder
 from daformer_lib.progress import Report, silent
-from daformer_lib.train import machine
 
 BACKGROUND = len(OBJECT_CLASSES)  # token label where no object is
 CHUNK = 250  # crops per task of a drawing process

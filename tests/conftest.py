@@ -1,4 +1,4 @@
-"""Shared fixtures: the golden outputs of the authors' code, and one thread per test process."""
+"""Shared fixtures: golden outputs of the authors' code, smoke data, one thread per process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+from daformer_lib import recipes
+from daformer_lib.prepare import prepare
 
 os.environ.setdefault("DAFORMER_BATCH", "1")
 GOLDEN = Path(__file__).parent / "golden"
@@ -39,3 +42,23 @@ def det():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def smoke_data(tmp_path_factory):
+    """The handful of drawn scenes that smoke runs train on."""
+    root = tmp_path_factory.mktemp("data")
+    experiment = recipes.experiment("daformer", "smoke", data_root=str(root))
+    prepare(experiment.data, "smoke")
+    return root
+
+
+@pytest.fixture
+def smoke(smoke_data):
+    """smoke("daformer", train={"steps": 3}): an experiment on `smoke_data`."""
+
+    def make(row="daformer", **changes):
+        experiment = recipes.experiment(row, "smoke", data_root=str(smoke_data))
+        return experiment.changed(**changes) if changes else experiment
+
+    return make

@@ -4,28 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from daformer_lib import recipes
-from daformer_lib.prepare import prepare
 from daformer_lib.runs import Run
 from daformer_lib.train import Diverged, check_finite, train
-
-
-@pytest.fixture(scope="session")
-def smoke_data(tmp_path_factory):
-    """The handful of drawn scenes that smoke runs train on."""
-    root = tmp_path_factory.mktemp("data")
-    experiment = recipes.experiment("daformer", "smoke", data_root=str(root))
-    prepare(experiment.data, "smoke")
-    return root
-
-
-@pytest.fixture
-def smoke(smoke_data):
-    def make(row="daformer", **changes):
-        experiment = recipes.experiment(row, "smoke", data_root=str(smoke_data))
-        return experiment.changed(**changes) if changes else experiment
-
-    return make
 
 
 def weights(run, which="student"):

@@ -1,0 +1,113 @@
+"""What is written down while a network trains: means of the losses, scores, snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric.loggers import TensorBoardLogger
+from torch import Tensor, nn
+
+from daformer_lib.config import Experiment
+from daformer_lib.data.datasets import SegmentationDataset
+from daformer_lib.data.transforms import to_tensors
+from daformer_lib.evaluate import evaluate, predict
+from daformer_lib.runs import Evaluation, RunWriter, Snapshot
+from daformer_lib.specs import get_spec
+
+
+class LossLog:
+    """Means of the losses over `every` steps."""
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.line = ""
+        self._sums: dict[str, Tensor] = {}
+        self._count = 0
+
+    def state(self) -> dict[str, Any]:
+        return {"sums": {k: torch.as_tensor(v) for k, v in self._sums.items()}, "n": self._count}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self._sums, self._count = dict(state["sums"]), state["n"]
+
+    def add(self, done: int, losses: dict[str, Tensor], lr: float) -> dict[str, Any] | None:
+        """A row for metrics.csv every `every` steps, else None."""
+        for name, loss in losses.items():
+            self._sums[name] = self._sums.get(name, 0) + loss
+        self._count += 1
+        if done % self.every:
+            return None
+        means = {name: round(float(total) / self._count, 6) for name, total in self._sums.items()}
+        self._sums, self._count = {}, 0
+        self.line = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
+        return {"step": done, "lr": lr, **means}
+
+
+class Evaluator:
+    """Scores and snapshots of student and teacher on the target's images, at the chosen steps."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        models: Mapping[str, nn.Module],  # "student", and "teacher" where there is one
+        writer: RunWriter,
+        device: torch.device,
+    ) -> None:
+        self.experiment, self.models, self.writer, self.device = experiment, models, writer, device
+
+    def after(self, done: int, board: TensorBoardLogger) -> None:
+        config = self.experiment.train
+        last = done == config.steps
+        if last or done % config.eval_every == 0:
+            for split in config.final_splits if last else (config.eval_split,):
+                self._score(done, split, None if last else config.max_eval_images, board)
+        if config.snapshot_every and (last or done % config.snapshot_every == 0):
+            self.writer.save_snapshot(self._snapshot(done))
+
+    def _score(self, done: int, split: str, limit: int | None, board: TensorBoardLogger) -> None:
+        spec = get_spec(self.experiment.data.target)
+        for name, model in self.models.items():
+            samples = evaluation_samples(self.experiment, split, limit)
+            scores = evaluate(model, samples, spec.num_classes, self.device, batch_size=8)
+            self.writer.add_evaluation(Evaluation(done, name, split, scores))
+            board.log_metrics({f"{split}/miou_{name}": scores.miou()}, step=done)
+
+    def _snapshot(self, done: int) -> Snapshot:
+        config = self.experiment.train
+        dataset = target_dataset(self.experiment, config.eval_split)
+        chosen = np.linspace(0, len(dataset) - 1, min(config.snapshot_images, len(dataset)))
+        indices = [round(i) for i in chosen]
+        images = torch.stack([to_tensors(*dataset.load(i))[0] for i in indices]).to(self.device)
+        seen = {name: label_images(model, images) for name, model in self.models.items()}
+        student = seen["student"][0]
+        teacher = seen["teacher"][0] if "teacher" in seen else None
+        confidence = seen.get("teacher", seen["student"])[1]
+        stems = tuple(dataset.stems[i] for i in indices)
+        return Snapshot(done, stems, student, teacher, confidence)
+
+
+def label_images(model: nn.Module, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """(N, H, W) uint8 labels and uint8 confidence (probability x 255), in eval mode."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    label, confidence = predict(model, images)
+    for module, training in modes.items():
+        module.training = training
+    return label.byte().cpu().numpy(), (confidence * 255).round().byte().cpu().numpy()
+
+
+def target_dataset(experiment: Experiment, split: str) -> SegmentationDataset:
+    data = experiment.data
+    return SegmentationDataset(get_spec(data.target), data.data_root, split)
+
+
+def evaluation_samples(
+    experiment: Experiment, split: str, limit: int | None
+) -> Iterator[tuple[Tensor, np.ndarray]]:
+    dataset = target_dataset(experiment, split)
+    count = len(dataset) if limit is None else min(limit, len(dataset))
+    for i in np.linspace(0, len(dataset) - 1, count).round().astype(int):
+        yield dataset.load_for_evaluation(int(i))
