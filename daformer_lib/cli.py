@@ -13,6 +13,7 @@ import tyro
 from daformer_lib import data_commands, model_commands, recipes
 from daformer_lib.data.mini import MINI_NAMES, make_mini
 from daformer_lib.prepare import WORKERS, mini_counts, prepare
+from daformer_lib.processes import end_with_parent, exit_status, sigterm_raises
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
 from daformer_lib.specs import CITYSCAPES
@@ -85,11 +86,17 @@ def train_command(
 
 
 @app.command(name="train-run")
-def train_run(folder: Path) -> None:
-    """Train the run that a folder's config.json describes (what studies start)."""
+def train_run(folder: Path, with_parent: bool = False) -> None:
+    """Train the run that a folder's config.json describes (what studies start).
+
+    Args:
+        with_parent: end when standard input does, which is a pipe that the parent holds open.
+    """
     from daformer_lib.studies import progress_file
     from daformer_lib.train import train
 
+    if with_parent:
+        end_with_parent()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     train(Run(folder).experiment, folder, report=progress_file(folder))
 
@@ -270,8 +277,12 @@ def print_scores(run: Run) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; what a user can mend is printed as one line, not as a traceback."""
     try:
-        return app.cli(args=arguments, prog="python -m daformer_lib") or 0
-    except (KeyError, ValueError, FileNotFoundError, FileExistsError, RuntimeError) as error:
+        with sigterm_raises():
+            return app.cli(args=arguments, prog="python -m daformer_lib") or 0
+    except KeyboardInterrupt as error:
+        print(f"{error}; the same command goes on from here".lstrip("; "), file=sys.stderr)
+        return exit_status(error)
+    except (KeyError, ValueError, OSError, RuntimeError) as error:
         if os.environ.get("DAFORMER_TRACEBACK"):
             raise
         message = error.args[0] if isinstance(error, KeyError) and error.args else error

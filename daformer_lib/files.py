@@ -12,12 +12,14 @@ import json
 import os
 import secrets
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from filelock import FileLock
 from PIL import Image
 
 MAX_PIXELS = 2**26  # 8192 x 8192: larger than any street data set, small enough for memory
@@ -28,19 +30,75 @@ class BrokenImage(ValueError):
     """An image file that is empty, truncated, damaged, or absurdly large."""
 
 
-def write_atomic(path: str | Path, data: bytes) -> Path:
-    """Write all of ``data`` to ``path`` or nothing; missing folders are made."""
+def write_atomic(
+    path: str | Path,
+    data: bytes,
+    *,
+    durable: bool = False,
+    keep_old_as: str | Path | None = None,
+) -> Path:
+    """Write all of ``data`` to ``path`` or nothing; missing folders are made.
+
+    Args:
+        durable: wait until it is on the disk, so that it outlasts a power cut too.
+        keep_old_as: what ``path`` held before stays under this name in the same folder.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with open(temporary, "xb") as file:
             file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        if keep_old_as is not None and path.exists():
+            os.replace(path, keep_old_as)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno:
+            error.filename = str(path)  # a full disk is reported without a name
         raise
+    if durable:
+        _sync_folder(path.parent)
     return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put a renaming on the disk; Windows cannot open a folder, and needs not."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def folder_lock(folder: str | Path) -> Iterator[None]:
+    """One process at a time fills a folder; others wait. A read-only place needs no lock."""
+    folder = Path(folder)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError:
+        pass  # who writes there finds out what is wrong
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Delete what killed processes had not finished writing below a folder.
+
+    Only for whoever holds the folder's lock: another writer's file would go as well.
+    """
+    for left_over in Path(folder).rglob(".*.part"):
+        left_over.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, value: Any, indent: int | None = 1) -> Path:

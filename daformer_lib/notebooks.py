@@ -121,7 +121,7 @@ def finished(
 
 def _command(path: Path, output_path: Path, parameters_file: Path, timeout_s: float) -> list[str]:
     return [
-        sys.executable, "-m", "papermill", str(path), str(output_path),
+        sys.executable, "-m", "daformer_lib.processes", "papermill", str(path), str(output_path),
         "--parameters_file", str(parameters_file), "--execution-timeout", str(int(timeout_s) or 1),
         "--start-timeout", "120", "--no-progress-bar", "--log-output", "--autosave-cell-every", "5",
     ]  # fmt: skip

@@ -4,7 +4,7 @@ config.json       the Experiment
 metrics.csv       step, rate, losses and confidence, every log_every steps
 evals.json        scores of student and teacher at each evaluation
 snapshots/        step_000800.npz: teacher label, confidence, student label of fixed images
-checkpoints/      last.pt: everything needed to go on
+checkpoints/      last.pt: everything needed to go on; previous.pt, until the run is complete
 tb/               TensorBoard
 result.json       written last: its presence means the run is complete
 """
@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import csv
 import io
+import pickle
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
 
 from daformer_lib.config import Experiment
 from daformer_lib.evaluate import Scores
-from daformer_lib.files import read_json, write_atomic, write_json
+from daformer_lib.files import read_json, remove_leftovers, write_atomic, write_json
 from daformer_lib.specs import get_spec
 
 
@@ -144,7 +147,7 @@ class Run:
         return weights
 
     def _checkpoint(self) -> dict[str, Any]:
-        return load_checkpoint(self.folder / "checkpoints" / "last.pt")
+        return newest_checkpoint(self.folder)
 
 
 class RunWriter:
@@ -152,7 +155,7 @@ class RunWriter:
 
     def __init__(self, folder: str | Path, experiment: Experiment) -> None:
         self.folder = Path(folder)
-        self.checkpoint_path = self.folder / "checkpoints" / "last.pt"
+        self.checkpoint_path, self.previous_path = checkpoint_paths(self.folder)
         self._evals: list[dict[str, Any]] = []
         self._rows: list[dict[str, Any]] = []
         config = self.folder / "config.json"
@@ -168,8 +171,7 @@ class RunWriter:
 
     def rewind(self, step: int) -> None:
         """Forget rows and evaluations after `step`: the run goes on from its checkpoint."""
-        for left_over in self.folder.rglob(".*.part"):  # of a process killed while it wrote
-            left_over.unlink()
+        remove_leftovers(self.folder)
         if (self.folder / "evals.json").exists():
             kept = read_json(self.folder / "evals.json")
             self._evals = [e for e in kept if e["step"] <= step]
@@ -216,17 +218,64 @@ class RunWriter:
         write_atomic(self.folder / "snapshots" / f"step_{snapshot.step:06d}.npz", data.getvalue())
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
+        """The one before stays as previous.pt, should the disk damage this one."""
         data = io.BytesIO()
         torch.save(state, data)
-        write_atomic(self.checkpoint_path, data.getvalue())
+        write_atomic(
+            self.checkpoint_path, data.getvalue(), durable=True, keep_old_as=self.previous_path
+        )
 
     def finish(self, result: dict[str, Any]) -> None:
+        """Nothing goes on from here, so one checkpoint is enough."""
+        self.previous_path.unlink(missing_ok=True)
         write_json(self.folder / "result.json", result)
+
+
+class DamagedCheckpoint(ValueError):
+    """A checkpoint file that is not what was written."""
+
+
+def checkpoint_paths(folder: str | Path) -> tuple[Path, Path]:
+    """Of a run: the last checkpoint and the one before it."""
+    checkpoints = Path(folder) / "checkpoints"
+    return checkpoints / "last.pt", checkpoints / "previous.pt"
+
+
+def newest_checkpoint(folder: str | Path) -> dict[str, Any]:
+    """The last checkpoint of a run; the one before it where the last is missing or damaged.
+
+    Missing it is for a moment while a new one is put in its place.
+    """
+    last, previous = checkpoint_paths(folder)
+    if not previous.exists():
+        return load_checkpoint(last)
+    try:
+        return load_checkpoint(last)
+    except FileNotFoundError:
+        return load_checkpoint(previous)
+    except DamagedCheckpoint as damage:
+        state = load_checkpoint(previous)
+        warnings.warn(f"{damage.args[0]}; {previous.name} is used instead", stacklevel=2)
+        return state
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Tensors and plain values only: a checkpoint cannot run code."""
     try:
+        _check_sums(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing: the run has not saved anything yet") from None
+    except (BadZipFile, EOFError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DamagedCheckpoint(
+            f"{path} is damaged ({reason}); put a copy of it back, or delete the run's folder "
+            "and train it again"
+        ) from None
+
+
+def _check_sums(path: Path) -> None:
+    """torch.save writes a zip file with checksums, which torch.load does not look at."""
+    with ZipFile(path) as archive:
+        if broken := archive.testzip():
+            raise BadZipFile(f"wrong checksum of {broken}")

@@ -18,11 +18,13 @@ import numpy as np
 
 from daformer_lib.config import Experiment
 from daformer_lib.files import read_json, write_atomic, write_json
+from daformer_lib.processes import stop_all
 from daformer_lib.progress import Report, silent
 from daformer_lib.runs import Run
 from daformer_lib.specs import RARE, get_spec
 
 JOBS = 2
+WITH_PARENT = "--with-parent"  # a run whose parent is killed must not train on beside the next one
 POLL = 0.5  # seconds between looks at the processes
 # glibc returns large blocks to the system at once and page-faults them in again at the next layer:
 # keeping them saves about a tenth of a tiny network's step.
@@ -93,8 +95,7 @@ def run_all(
             names = ", ".join(c.folder.name.rsplit("-", 1)[0] for c in running)
             report(done, max(total, 1), names)
     finally:
-        for child in running:
-            child.process.terminate()
+        stop_all(child.process for child in running)
     return [Run(place) for place in folders]
 
 
@@ -105,7 +106,16 @@ def _start(folder: Path, experiment: Experiment) -> Child:
     (folder / "progress.json").unlink(missing_ok=True)
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "daformer_lib", "train-run", "--folder", str(folder)],
+            [
+                sys.executable,
+                "-m",
+                "daformer_lib",
+                "train-run",
+                "--folder",
+                str(folder),
+                WITH_PARENT,
+            ],
+            stdin=subprocess.PIPE,  # its end tells the child that this process is gone
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **CHILD_ENVIRONMENT},

@@ -24,8 +24,9 @@ from daformer_lib.data.loaders import TrainBatch, training_batches
 from daformer_lib.machine import machine
 from daformer_lib.models import Segmentor, build_segmentor
 from daformer_lib.optim import build_optimizer, set_learning_rates
+from daformer_lib.processes import StopRequest
 from daformer_lib.progress import Report, silent
-from daformer_lib.runs import Run, RunWriter, load_checkpoint
+from daformer_lib.runs import Run, RunWriter, newest_checkpoint
 from daformer_lib.specs import get_spec, get_specs
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 from daformer_lib.uda.losses import daformer_losses, source_losses
@@ -72,10 +73,13 @@ def train(
 
     Raises:
         Diverged: a loss is no finite number. ValueError: the folder holds another run.
+        Stopped: Ctrl-C or SIGTERM came; the state after the step that ran is saved.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
-    with FileLock(Path(folder) / "lock"):  # a second process waits, then finds the run complete
-        return _train(experiment, folder, stop_after, report, fabric)
+    alone = fabric is None or fabric.world_size == 1  # several could not agree on the last step
+    # A second process waits for the lock, then finds the run complete.
+    with FileLock(Path(folder) / "lock"), StopRequest(listen=alone) as stop:
+        return _train(experiment, folder, stop_after, report, fabric, stop)
 
 
 def _train(
@@ -84,6 +88,7 @@ def _train(
     stop_after: int | None,
     report: Report,
     fabric: Fabric | None,
+    stop: StopRequest,
 ) -> Run:
     writer = RunWriter(folder, experiment)
     if (writer.folder / "result.json").exists():
@@ -92,7 +97,7 @@ def _train(
     parts = build_parts(experiment, fabric)
     log = LossLog(experiment.train.log_every)
     start, seconds = restore(parts, log, writer)
-    board = TensorBoardLogger(writer.folder, name="tb", version="", purge_step=start)
+    board = TensorBoardLogger(writer.folder, name="tb", version="", purge_step=start + 1)
     watch = Evaluator(experiment, parts.models, writer, fabric.device)
     end = min(experiment.train.steps, stop_after or experiment.train.steps)
     clock = time.perf_counter()
@@ -103,11 +108,15 @@ def _train(
             writer.add_metrics(row)
             board.log_metrics({k: v for k, v in row.items() if k != "step"}, step=done)
         watch.after(done, board)
-        if done % experiment.train.checkpoint_every == 0 or done == end:
+        saving = done % experiment.train.checkpoint_every == 0 or done == end or stop.requested
+        if saving:
             spent = seconds + time.perf_counter() - clock
             writer.flush()
+            board.save()
             writer.save_checkpoint(resumable_state(parts, log, done, spent))
         report(done, experiment.train.steps, log.line)
+        if saving:
+            stop.check(f"step {done} of {experiment.train.steps} is saved in {folder}")
     board.finalize("success")
     if end == experiment.train.steps:
         writer.finish(summary(Run(folder), seconds + time.perf_counter() - clock))
@@ -225,10 +234,10 @@ def resumable_state(parts: Parts, log: LossLog, step: int, seconds: float) -> di
 
 def restore(parts: Parts, log: LossLog, writer: RunWriter) -> tuple[int, float]:
     """Load the last checkpoint, if any; returns (steps done, seconds spent)."""
-    if not writer.checkpoint_path.exists():
+    if not (writer.checkpoint_path.exists() or writer.previous_path.exists()):
         writer.rewind(0)
         return 0, 0.0
-    state = load_checkpoint(writer.checkpoint_path)
+    state = newest_checkpoint(writer.folder)
     parts.network.load_state_dict(state["student"])
     parts.optimizer.load_state_dict(state["optimizer"])
     if parts.teacher is not None:

@@ -7,10 +7,8 @@ Drawing is seeded, so an interrupted run goes on where it stopped and ends with 
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -21,13 +19,16 @@ import numpy as np
 from daformer_lib.data.scenes import draw_scene
 from daformer_lib.files import (
     BrokenImage,
+    folder_lock,
     read_json,
+    remove_leftovers,
     verify_image,
     write_json,
     write_label_png,
     write_palette_png,
     write_png,
 )
+from daformer_lib.processes import process_pool
 from daformer_lib.specs import IGNORE, MINI_SIZE, MINI_VERSION, DatasetSpec, get_spec
 
 MARKER = "mini.json"  # in each set's folder: what was drawn, and whether all of it is there
@@ -88,7 +89,8 @@ def make_mini(
     roots = {}
     for name in names:
         roots[name] = get_spec(name).root(data_root)
-        _make_set(Path(data_root), name, counts, seed, workers, progress)
+        with folder_lock(roots[name]):
+            _make_set(Path(data_root), name, counts, seed, workers, progress)
     return roots
 
 
@@ -107,6 +109,7 @@ def _make_set(
     missing = [scene for scene in scenes if not _exists(scene, check=not marked_complete)]
     if missing or not marked_complete:
         write_json(marker, wanted | {"complete": False})
+        remove_leftovers(marker.parent)
         _draw_all(missing, len(scenes), workers, progress)
         write_json(marker, wanted | {"complete": True, "files": 2 * len(scenes)})
     elif progress:
@@ -178,10 +181,7 @@ def _run(chunks: list[list[Scene]], workers: int) -> Iterator[int]:
     if workers <= 1 or len(chunks) <= 1:
         yield from map(_draw_chunk, chunks)
         return
-    # "spawn" works on every system and beside threads; each worker then imports this module.
-    # An executor, since a multiprocessing.Pool waits for ever for a worker that cannot start.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
+    with process_pool(min(workers, len(chunks))) as pool:
         yield from pool.map(_draw_chunk, chunks)
 
 
