@@ -13,10 +13,10 @@ import tyro
 from daformer_lib import data_commands, model_commands, recipes
 from daformer_lib.data.mini import MINI_NAMES, make_mini
 from daformer_lib.prepare import WORKERS, mini_counts, prepare
-from daformer_lib.processes import end_with_parent, exit_status, sigterm_raises
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
 from daformer_lib.specs import CITYSCAPES
+from daformer_lib.stopping import end_with_parent, exit_status, sigterm_raises
 
 Profile = Literal["smoke", "demo", "study", "full"]
 app = tyro.extras.SubcommandApp()

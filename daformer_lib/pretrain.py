@@ -25,8 +25,8 @@ from daformer_lib.data.objects import OBJECT_CLASSES, draw_object
 from daformer_lib.files import write_atomic, write_json
 from daformer_lib.machine import machine
 from daformer_lib.models.encoders import build_encoder
-from daformer_lib.processes import process_pool
 from daformer_lib.progress import Report, silent
+from daformer_lib.stopping import process_pool
 
 BACKGROUND = len(OBJECT_CLASSES)  # token label where no object is
 CHUNK = 250  # crops per task of a drawing process

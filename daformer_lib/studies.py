@@ -18,13 +18,13 @@ import numpy as np
 
 from daformer_lib.config import Experiment
 from daformer_lib.files import read_json, write_atomic, write_json
-from daformer_lib.processes import stop_all
 from daformer_lib.progress import Report, silent
 from daformer_lib.runs import Run
 from daformer_lib.specs import RARE, get_spec
+from daformer_lib.stopping import stop_all
 
 JOBS = 2
-WITH_PARENT = "--with-parent"  # a run whose parent is killed must not train on beside the next one
+TRAIN_RUN = (sys.executable, "-m", "daformer_lib", "train-run", "--with-parent")
 POLL = 0.5  # seconds between looks at the processes
 # glibc returns large blocks to the system at once and page-faults them in again at the next layer:
 # keeping them saves about a tenth of a tiny network's step.
@@ -106,15 +106,7 @@ def _start(folder: Path, experiment: Experiment) -> Child:
     (folder / "progress.json").unlink(missing_ok=True)
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "daformer_lib",
-                "train-run",
-                "--folder",
-                str(folder),
-                WITH_PARENT,
-            ],
+            [*TRAIN_RUN, "--folder", str(folder)],
             stdin=subprocess.PIPE,  # its end tells the child that this process is gone
             stdout=log,
             stderr=subprocess.STDOUT,

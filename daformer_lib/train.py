@@ -24,10 +24,10 @@ from daformer_lib.data.loaders import TrainBatch, training_batches
 from daformer_lib.machine import machine
 from daformer_lib.models import Segmentor, build_segmentor
 from daformer_lib.optim import build_optimizer, set_learning_rates
-from daformer_lib.processes import StopRequest
 from daformer_lib.progress import Report, silent
 from daformer_lib.runs import Run, RunWriter, newest_checkpoint
 from daformer_lib.specs import get_spec, get_specs
+from daformer_lib.stopping import StopRequest
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 from daformer_lib.uda.losses import daformer_losses, source_losses
 from daformer_lib.uda.teacher import Teacher

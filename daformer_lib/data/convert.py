@@ -26,9 +26,9 @@ import numpy as np
 from daformer_lib import files
 from daformer_lib.data.class_stats import ClassStats, count_pixels, write_class_stats
 from daformer_lib.data.on_disk import image_stems, label_stems, remedy
-from daformer_lib.processes import process_pool
 from daformer_lib.progress import Progress, Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec
+from daformer_lib.stopping import process_pool
 
 WORTH_A_PROCESS = 50  # pairs; starting a process costs as much as converting about so many
 

@@ -28,8 +28,8 @@ from daformer_lib.files import (
     write_palette_png,
     write_png,
 )
-from daformer_lib.processes import process_pool
 from daformer_lib.specs import IGNORE, MINI_SIZE, MINI_VERSION, DatasetSpec, get_spec
+from daformer_lib.stopping import process_pool
 
 MARKER = "mini.json"  # in each set's folder: what was drawn, and whether all of it is there
 MINI_NAMES = ("minigta", "minisynthia", "minicityscapes")

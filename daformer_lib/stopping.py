@@ -5,7 +5,7 @@ once. A child whose parent was killed ends too: it would go on unseen, beside th
 start makes. A pipe tells it so on every system: the parent holds its other end open and never
 writes, so the child reads the end of it when the parent is gone.
 
-`python -m daformer_lib.processes <module> <arguments>` runs another program's module that way.
+`python -m daformer_lib.stopping <module> <arguments>` runs another program's module that way.
 """
 
 from __future__ import annotations
