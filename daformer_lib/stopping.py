@@ -100,11 +100,11 @@ class StopRequest:
 
 def end_with_parent() -> None:
     """End this process when standard input, a pipe that the parent holds, comes to its end."""
-    threading.Thread(target=_await_end, args=(lambda: os.read(0, 1),), daemon=True).start()
+    threading.Thread(target=_await_end, daemon=True).start()
 
 
-def _await_end(wait: Callable[[], object]) -> None:
-    wait()
+def _await_end() -> None:
+    os.read(0, 1)  # not sys.stdin, whose lock this thread would hold when the process ends
     os.kill(os.getpid(), signal.SIGTERM)  # a training saves its state
     time.sleep(GRACE)
     os._exit(1)

@@ -95,16 +95,16 @@ def test_data_that_vanish(smoke, smoke_data, tmp_path, monkeypatch, capsys, work
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A real file system of 20 MB, where the system lets us mount one."""
+    """A real file system of 16 MB, where the system lets us mount one."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)]
     try:
         subprocess.run(mount, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("no right to mount a file system")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @pytest.mark.notebook

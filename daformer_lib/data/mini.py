@@ -124,12 +124,17 @@ def _prepare_folder(marker: Path, wanted: dict) -> None:
         if all(found.get(key) == value for key, value in wanted.items()):
             return
         shutil.rmtree(root)
-    elif root.exists() and any(root.iterdir()):
+    elif root.exists() and any(not _is_leftover(path) for path in root.iterdir()):
         raise FileExistsError(
             f"{root} holds files but no {MARKER}, so this program did not draw it; "
             "move it away or choose another data root"
         )
     write_json(marker, wanted | {"complete": False})
+
+
+def _is_leftover(path: Path) -> bool:
+    """Of a process that was killed while it wrote the marker, before anything else."""
+    return path.name.startswith(f".{MARKER}.")
 
 
 def _scenes(data_root: Path, name: str, counts: MiniCounts, seed: int) -> Iterator[Scene]:
