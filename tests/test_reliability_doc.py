@@ -11,14 +11,14 @@ PAGE = (ROOT / "docs" / "reliability.md").read_text()
 NAMED = sorted(set(re.findall(r"(tests/[\w/]+\.py)::(\w+)", PAGE)))
 
 
-def tests_in(path):
+def names_in(path):
     return {n.name for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)}
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
 def test_every_named_test_exists(path, name):
     assert (ROOT / path).exists(), path
-    assert name.startswith("test_") and name in tests_in(ROOT / path), f"{path} has no {name}"
+    assert name.startswith("test_") and name in names_in(ROOT / path), f"{path} has no {name}"
 
 
 def test_every_promise_names_its_test():
