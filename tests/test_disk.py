@@ -95,10 +95,10 @@ def test_data_that_vanish(smoke, smoke_data, tmp_path, monkeypatch, capsys, work
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A real file system of 16 MB, where the system lets us mount one."""
+    """A real file system of 32 MB, where the system lets us mount one."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(place)]
     try:
         subprocess.run(mount, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
