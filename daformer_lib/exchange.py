@@ -197,7 +197,10 @@ def _require_ours(metadata: Mapping[str, str], path: Path) -> None:
 def _described(metadata: Mapping[str, str], path: Path) -> tuple[ModelConfig, DatasetSpec]:
     try:
         config = ModelConfig(**json.loads(metadata["model"]))
-        return dataclasses.replace(config, pretrained=None), spec_from_json(metadata["spec"])
+        spec = spec_from_json(metadata["spec"])
+        if config.num_classes != spec.num_classes:  # asked before a network is built of it
+            raise ValueError(f"{config.num_classes} classes here, {spec.num_classes} there")
+        return dataclasses.replace(config, pretrained=None), spec
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} describes its network or classes in a way this kit cannot read ({error}); "

@@ -32,7 +32,8 @@ def write_atomic(path: str | Path, data: bytes) -> Path:
     """Write all of ``data`` to ``path`` or nothing; missing folders are made."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    # Part of the name is enough to tell whose it is, and a name may be as long as the disk takes.
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
     try:
         with open(temporary, "xb") as file:
             file.write(data)
@@ -116,7 +117,11 @@ def read_gray(path: str | Path) -> np.ndarray:
     if pixels.ndim != 2 or pixels.dtype != np.uint8:
         raise BrokenImage(
             f"{path} holds {pixels.shape} {pixels.dtype}, not one 8-bit channel of class ids; "
-            "is it a coloured preview instead of the label file?"
+            + (
+                "save the ids with 8 bits (0-255)"
+                if pixels.ndim == 2
+                else "is it a coloured preview instead of the label file?"
+            )
         )
     return pixels
 
@@ -142,6 +147,8 @@ def read_palette(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     with Image.open(io.BytesIO(data)) as image:
         if image.mode != "P":
             raise BrokenImage(f"{path} has mode {image.mode}, not a palette (P)")
+        if image.getpalette() is None:
+            raise BrokenImage(f"{path} says that it has a palette, but holds none; fetch it again")
         try:
             indices = np.asarray(image)
         except (OSError, SyntaxError, ValueError) as error:
@@ -165,10 +172,19 @@ def image_kind(path: str | Path) -> tuple[str, str]:
 
 def _decode(path: str | Path, flags: int) -> np.ndarray:
     data = _read_bytes(path)
-    _check(data, path)
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    size = _check(data, path)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        pixels = None
     if pixels is None:
         raise BrokenImage(f"{path} cannot be decoded: its data is damaged; fetch it again")
+    # A photo may say that it lies on its side; apart from that both readers must see one image.
+    if sorted(pixels.shape[:2]) != sorted(size):
+        raise BrokenImage(
+            f"{path} says {size[0]}x{size[1]} in its header and holds "
+            f"{pixels.shape[1]}x{pixels.shape[0]}: two images in one file; save it again"
+        )
     return pixels
 
 

@@ -97,9 +97,16 @@ def choose_device(name: str = "auto") -> torch.device:
     """ "auto" takes CUDA where there is one; else "cpu", "cuda", "cuda:1", "mps"."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(
+            f"device {name!r} is unknown; try auto, cpu, cuda, cuda:1 or mps"
+        ) from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {name!r}: this PyTorch finds no CUDA device; try cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device {name!r}: there are {torch.cuda.device_count()}, counted from 0")
     return device
 
 

@@ -30,6 +30,7 @@ from daformer_lib.data.class_stats import ClassStats, count_pixels, write_class_
 from daformer_lib.data.on_disk import image_stems, label_stems, remedy
 from daformer_lib.progress import Progress, Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec
+from daformer_lib.texts import complaint, printable
 
 WORTH_A_PROCESS = 50  # pairs; starting a process costs as much as converting about so many
 
@@ -274,9 +275,9 @@ def main(default_spec: str, arguments: Sequence[str] | None = None) -> int:
         summaries = [
             convert(spec, options.data_root, split, options.workers, Progress()) for split in splits
         ]
-    except (FileNotFoundError, KeyError, ValueError) as error:
-        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
+    except (KeyError, ValueError, OSError) as error:
+        print(f"error: {complaint(error)}", file=sys.stderr)
         return 1
     for summary in summaries:
-        print(summary.text())
+        print(printable(summary.text()))
     return 0 if all(summary.usable for summary in summaries) else 1

@@ -128,6 +128,12 @@ def require_fit(
         if name in state and state[name].shape != target[ours[name]].shape
     ]
     kinds = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
+    damaged = [n for n, t in state.items() if t.is_floating_point() and not t.isfinite().all()]
+    if damaged:
+        raise ValueError(
+            f"{label} is damaged: NaN or infinity in {len(damaged)} tensors: {_some(damaged)}; "
+            "fetch it again"
+        )
     found = [f"{len(names)} {kind}: {_some(names)}" for kind, names in kinds.items() if names]
     if found:
         raise ValueError(
