@@ -110,10 +110,12 @@ def study(
         absent_classes,
         collect,
         markdown_table,
+        require_jobs,
         run_all,
         write_results,
     )
 
+    require_jobs(jobs)
     if not rows or not seeds:
         raise ValueError("a study needs at least one of --rows and one of --seeds")
     wanted = [

@@ -75,10 +75,11 @@ def inspect_data_command(
             seen = inspect_split(found, data_root, name, sample, workers, bar)
         print("\n".join(map(printable, report_lines(seen, crop))))
         wrong += len(seen.problems) + len(seen.mistakes)
-        shown = seen.pairs or tuple(found.stems(data_root, name))
-        if shown:
-            path = output_dir / f"{found.name}-{name}.png"
-            sheet = contact_sheet(found, data_root, name, spread(shown, SHEET))
+        usable = seen.stats.stems if seen.stats else ()
+        shown = spread(usable or tuple(found.stems(data_root, name)), SHEET)
+        sheet = contact_sheet(found, data_root, name, shown)
+        if sheet is not None:
+            path = output_dir / f"{found.name}-{name.replace('/', '-')}.png"
             print(f"  contact sheet: {write_png(path, sheet)}")
     return min(wrong, 1)
 

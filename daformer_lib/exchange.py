@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from daformer_lib.config import ModelConfig
 from daformer_lib.files import write_atomic
 from daformer_lib.models import build_segmentor
-from daformer_lib.models.checkpoints import require_fit
+from daformer_lib.models.checkpoints import load_own
 from daformer_lib.specs import DatasetSpec
 
 VERSION = "1"  # of the layout described above
@@ -156,9 +156,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> TrainedM
     metadata, state = _read(path)
     config, spec = _described(metadata, path)
     network = build_segmentor(config)
-    ours = {name: name for name in network.state_dict()}
-    require_fit(ours, list(ours), state, network.state_dict(), str(path))
-    network.load_state_dict(state)
+    load_own(network, state, str(path))
     return TrainedModel(network.to(device).eval(), config, spec)
 
 

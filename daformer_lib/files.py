@@ -147,8 +147,6 @@ def read_palette(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     with Image.open(io.BytesIO(data)) as image:
         if image.mode != "P":
             raise BrokenImage(f"{path} has mode {image.mode}, not a palette (P)")
-        if image.getpalette() is None:
-            raise BrokenImage(f"{path} says that it has a palette, but holds none; fetch it again")
         try:
             indices = np.asarray(image)
         except (OSError, SyntaxError, ValueError) as error:

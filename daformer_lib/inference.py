@@ -30,6 +30,7 @@ from daformer_lib.evaluate import decide, require_stride, slide, whole
 from daformer_lib.exchange import TrainedModel, load_model
 from daformer_lib.files import read_image
 from daformer_lib.models import build_segmentor
+from daformer_lib.models.checkpoints import load_own
 from daformer_lib.models.huggingface import HUB_PREFIX, fetch
 from daformer_lib.runs import Run
 from daformer_lib.specs import DatasetSpec, get_spec
@@ -113,7 +114,8 @@ def choose_device(name: str = "auto") -> torch.device:
 def load_network(run: Run, model: str = "student") -> nn.Module:
     """The trained network of a run in eval mode; model is "student" or "teacher"."""
     network = build_segmentor(run.experiment.changed(model={"pretrained": None}).model)
-    network.load_state_dict(run.student_weights() if model == "student" else run.teacher_weights())
+    weights = run.student_weights() if model == "student" else run.teacher_weights()
+    load_own(network, weights, f"the {model} of {run.folder}")
     return network.eval()
 
 

@@ -23,6 +23,7 @@ from daformer_lib.files import BrokenImage, read_image, write_label_png, write_p
 from daformer_lib.inference import Prediction, View, label_images
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import DatasetSpec
+from daformer_lib.texts import complaint
 from daformer_lib.viz import overlay
 
 Ids = Literal["train", "original"]
@@ -151,7 +152,7 @@ def _read(images: Sequence[ImageFile], skipped: dict[Path, str]) -> dict[ImageFi
         try:
             pixels[image] = read_image(image.path)
         except (BrokenImage, OSError) as error:
-            skipped[image.path] = str(error)
+            skipped[image.path] = complaint(error)
     return pixels
 
 

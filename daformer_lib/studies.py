@@ -47,6 +47,12 @@ def run_folder(experiment: Experiment, folder: str | Path) -> Path:
     return Path(folder) / f"{experiment.name}-seed{seed}-{experiment.key}"
 
 
+def require_jobs(jobs: int) -> None:
+    """Raises ValueError where no run could ever start; ask before data are drawn."""
+    if jobs < 1:
+        raise ValueError(f"jobs {jobs} must be at least 1: that many runs train side by side")
+
+
 @dataclass
 class Child:
     """A training process and where it writes."""
@@ -71,8 +77,7 @@ def run_all(
     Raises:
         RunFailed: a process failed; the others were stopped and go on from their checkpoints.
     """
-    if jobs < 1:
-        raise ValueError(f"jobs {jobs} must be at least 1: that many runs train side by side")
+    require_jobs(jobs)
     folders = [run_folder(e, folder) for e in experiments]
     waiting = [
         (place, e)

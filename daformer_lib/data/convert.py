@@ -175,7 +175,7 @@ def _checked_size(image: Path) -> tuple[int, int]:
     try:
         return files.verify_image(image)
     except (files.BrokenImage, OSError) as error:
-        raise Unusable(f"broken image: {error}") from None
+        raise Unusable(f"broken image: {complaint(error)}") from None
 
 
 def _read_own(spec: DatasetSpec, path: Path, image_size: tuple[int, int]) -> np.ndarray:
@@ -184,7 +184,7 @@ def _read_own(spec: DatasetSpec, path: Path, image_size: tuple[int, int]) -> np.
     except FileNotFoundError:
         raise Unusable(f"the image has no label: {path} is missing") from None
     except (files.BrokenImage, OSError) as error:
-        raise Unusable(f"broken label: {error}") from None
+        raise Unusable(f"broken label: {complaint(error)}") from None
     width, height = image_size
     if ids.shape != (height, width):
         raise Unusable(f"sizes differ: image {width}x{height}, label {ids.shape[1]}x{ids.shape[0]}")

@@ -111,6 +111,13 @@ def _load(
     return list(state)
 
 
+def load_own(network: nn.Module, state: StateDict, label: str) -> None:
+    """Load weights under our own names, strictly; `label` is what an error calls them."""
+    ours = {name: name for name in network.state_dict()}
+    require_fit(ours, list(ours), state, network.state_dict(), label)
+    network.load_state_dict(state)
+
+
 def require_fit(
     ours: dict[str, str], required: list[str], state: StateDict, target: StateDict, label: str
 ) -> None:

@@ -8,6 +8,7 @@ refuses, by putting an inert stand-in wherever the file asks for anything else.
 
 from __future__ import annotations
 
+import errno
 import pickle
 import zipfile
 from pathlib import Path
@@ -45,6 +46,10 @@ def read_plain(path: str | Path) -> Any:
     except pickle.UnpicklingError as error:
         _refuse(path, error)
     except (EOFError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a seek before the start: the zip file is cut short
+            raise
         raise _damaged(path, error) from None
 
 
