@@ -40,7 +40,7 @@ CASES = [
     ("an unknown command", lambda p: ("trian",), r"invalid choice|Unrecognized|train"),
     ("an unknown option", smoke("--sed", "1"), r"--sed"),
     ("an unknown profile", lambda p: ("train", "--profile", "dem"), r"dem"),
-    ("an unknown row", smoke("--row", "dafromer"), r"unknown row 'dafromer'; did you mean daformer"),
+    ("an unknown row", smoke("--row", "dafromer"), r"unknown row 'dafromer'; did you mean dafor"),
     ("an unknown source", smoke("--source", "gat"), r"unknown data set 'gat' .*did you mean gta"),
     ("a source of other classes", lambda p: smoke("--source", p.root / p.spec())(p),
      r"own and minicityscapes differ: class 0 'soil' and 'road'"),
@@ -64,12 +64,12 @@ CASES = [
     ("no sample", lambda p: (*spec()(p), "--sample", "0"), r"sample 0 must be at least 1"),
     ("a crop of nothing", lambda p: (*spec()(p), "--crop", "0", "64"), r"crop 0 must be at least"),
     ("a batch of nothing", predict("--batch", "0"), r"batch 0 must be at least 1"),
-    ("a scale of nothing", predict("--mode", "slide", "--scale", "0"), r"scale 0\.0 must be positi"),
+    ("a scale of nothing", predict("--mode", "slide", "--scale", "0"), r"scale 0\.0 must be"),
     ("a scale that is no number", predict("--mode", "slide", "--scale", "nan"),
      r"scale nan must be positive"),
     ("a window that is too small", predict("--mode", "slide", "--window", "8", "8"),
      r"window 8x8 must be at least 32x32"),
-    ("a window without sliding", predict("--window", "64", "64"), r"window belongs to --mode slide"),
+    ("a window without sliding", predict("--window", "64", "64"), r"window belongs to --mode"),
     ("a stride that leaves gaps", predict(
         "--mode", "slide", "--window", "64", "64", "--stride", "65", "64"),
      r"stride 65x64 must lie between 1x1 and the window 64x64.*try 42x42"),
@@ -94,10 +94,10 @@ CASES = [
      r"own\.yaml: line 2: aliases \(\*name\) are not read here; write the value out"),
     ("a spec of brackets in brackets", spec("name: " + "[" * 5000),
      r"own\.yaml: line 1: lists in lists in lists; a spec is at most 8 deep"),
-    ("a spec of two megabytes", sized("# nothing\n", 2**21), r"a spec at most 1,048,576; is it ano"),
+    ("a spec of two megabytes", sized("# nothing\n", 2**21), r"a spec at most 1,048,576; is"),
     ("a spec that asks for a program", spec("name: !!python/object/apply:os.system [touch ran]\n"),
      r"own\.yaml is no YAML .*python/object"),
-    ("a spec with a very long value", spec(name=["x" * 5000]), r"\.\.\. \(5,004 characters\) is no "),
+    ("a spec with a very long value", spec(name=["x" * 5000]), r"\.\.\. \(5,004 characters\) is"),
     ("a pattern that leads out", spec(train_id_pattern="{split}/../../{stem}.png"),
      r"train_id_pattern .* holds '\.\.', which leads out of `folder`; set `folder` instead"),
     ("a pattern from the root", spec(image_pattern="/etc/{split}/{stem}.png"),
@@ -111,7 +111,8 @@ CASES = [
      r"classes holds '\\x1b\[2J'; a name is text that can be seen"),
     ("an id outside what labels hold", spec(id_map={0: 0, 300: 1, 2: 2}),
      r"id_map: 'id' labels hold 0\.\.255, not 300"),
-    ("more colours than classes", spec(palette=[[i, 0, 0] for i in range(4)]), r"palette has 4 colours for 3 cl"),
+    ("more colours than classes", spec(palette=[[i, 0, 0] for i in range(4)]),
+     r"palette has 4 colours for 3 classes"),
 ]  # fmt: skip
 
 
@@ -146,7 +147,7 @@ CONTRADICTIONS = [
      r"ignore_top \+ ignore_bottom = 512 leaves no row of a crop 512 high"),
     (lambda: run_all([], "x", jobs=-1), "jobs -1 must be at least 1"),
     (lambda: replace(GTA, splits=("/etc",)), r"splits holds '/etc', which leads out"),
-    (lambda: get_spec("gta").require_split("tarin"), "gta has no split 'tarin'; did you mean train"),
+    (lambda: get_spec("gta").require_split("tarin"), "no split 'tarin'; did you mean train"),
 ]  # fmt: skip
 
 
@@ -174,6 +175,8 @@ def test_an_unknown_papermill_parameter_ends_before_anything_runs(tmp_path):
     cell = nbformat.v4.new_code_cell("profile = 'demo'", metadata={"tags": ["parameters"]})
     kernel = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), tmp_path / "a.ipynb")
-    with pytest.raises(ValueError, match=r"a\.ipynb has no .*\['profil'\]; profil: did you mean pr"):
+    with pytest.raises(
+        ValueError, match=r"a\.ipynb has no .*\['profil'\]; profil: did you mean pr"
+    ):
         run_notebook(tmp_path / "a.ipynb", tmp_path / "out.ipynb", {"profil": "smoke"}, 60)
     assert [p.name for p in tmp_path.iterdir()] == ["a.ipynb"]

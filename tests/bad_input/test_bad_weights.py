@@ -166,7 +166,8 @@ CASES = [
      r"none is no run: it has no config\.json; train one, or name another folder"),
     ("a run without weights", run_with(lambda run: (run / CHECKPOINT).unlink()),
      r"last\.pt is missing: the run has not saved anything yet"),
-    ("a run whose checkpoint has 0 bytes", run_with(lambda run: (run / CHECKPOINT).write_bytes(b"")),
+    ("a run whose checkpoint has 0 bytes", run_with(
+        lambda run: (run / CHECKPOINT).write_bytes(b"")),
      r"last\.pt is (empty|damaged)"),
     ("a run whose checkpoint is cut short", run_with(lambda run: (run / CHECKPOINT).write_bytes(
         (run / CHECKPOINT).read_bytes()[:9000])), r"last\.pt is damaged"),
