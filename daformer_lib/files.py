@@ -11,6 +11,7 @@ import io
 import json
 import os
 import secrets
+import struct
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 MAX_PIXELS = 2**26  # 8192 x 8192: larger than any street data set, small enough for memory
+ORIENTATION = 0x0112  # the tag of EXIF
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
@@ -89,7 +91,7 @@ def write_palette_png(
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(width, height) from the file's header; nothing is decoded."""
+    """(width, height) from the file's header, as it is read; nothing is decoded."""
     with open(path, "rb") as file:
         return _header_size(file, path)
 
@@ -177,7 +179,7 @@ def _decode(path: str | Path, flags: int) -> np.ndarray:
         pixels = None
     if pixels is None:
         raise BrokenImage(f"{path} cannot be decoded: its data is damaged; fetch it again")
-    # A photo may say that it lies on its side; apart from that both readers must see one image.
+    # Other formats than JPEG may be turned, too; apart from that both readers must see one image.
     if sorted(pixels.shape[:2]) != sorted(size):
         raise BrokenImage(
             f"{path} says {size[0]}x{size[1]} in its header and holds "
@@ -204,7 +206,7 @@ def _header_size(file: Any, path: str | Path) -> tuple[int, int]:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
         try:
             with Image.open(file) as image:
-                width, height = image.size
+                width, height = image.size[::-1] if _lies_on_its_side(image) else image.size
         except Image.DecompressionBombError as error:
             raise BrokenImage(f"{path} is too large to be a street image: {error}") from None
         except (OSError, SyntaxError, ValueError) as error:
@@ -215,3 +217,13 @@ def _header_size(file: Any, path: str | Path) -> tuple[int, int]:
             "Its header is damaged, or it is no street image: scale it down first"
         )
     return width, height
+
+
+def _lies_on_its_side(image: Image.Image) -> bool:
+    """Whether EXIF says so: OpenCV turns such a photo upright when it reads the colours."""
+    if image.format != "JPEG":
+        return False
+    try:
+        return image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
+    except (struct.error, KeyError, TypeError):  # damaged EXIF; the pixels may be good
+        return False
