@@ -17,6 +17,7 @@ from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
 from daformer_lib.specs import CITYSCAPES
 from daformer_lib.stopping import end_with_parent, exit_status, sigterm_raises
+from daformer_lib.texts import complaint
 
 Profile = Literal["smoke", "demo", "study", "full"]
 app = tyro.extras.SubcommandApp()
@@ -112,8 +113,18 @@ def study(
     jobs: int = 2,
 ) -> None:
     """Rows x seeds as separate processes; finished runs are skipped; prints a table."""
-    from daformer_lib.studies import collect, markdown_table, run_all, write_results
+    from daformer_lib.studies import (
+        absent_classes,
+        collect,
+        markdown_table,
+        require_jobs,
+        run_all,
+        write_results,
+    )
 
+    require_jobs(jobs)
+    if not rows or not seeds:
+        raise ValueError("a study needs at least one of --rows and one of --seeds")
     wanted = [
         recipes.experiment(row, profile, seed, data_root=data_root)
         for seed in seeds
@@ -126,7 +137,10 @@ def study(
         command = "python -m daformer_lib study --rows " + " ".join(rows)
         command += f" --seeds {' '.join(map(str, seeds))} --profile {profile}"
         print(f"wrote {write_results(runs, results, command)}")
-    print(markdown_table(collect(runs, split=runs[0].experiment.train.final_splits[-1])))
+    split = runs[0].experiment.train.final_splits[-1]
+    print(markdown_table(collect(runs, split=split)))
+    for note in absent_classes(runs, split=split):
+        print(note)
 
 
 @app.command(name="evaluate")
@@ -135,7 +149,7 @@ def evaluate_command(
     target: str | None = None, data_root: str | None = None,
 ) -> None:  # fmt: skip
     """Per-class IoU of a trained run on a split of its target, or of another set."""
-    from daformer_lib.evaluate import evaluate
+    from daformer_lib.evaluate import absence_notes, evaluate, percent
     from daformer_lib.inference import load_network
     from daformer_lib.specs import check_same_classes, get_spec
     from daformer_lib.watching import evaluation_samples
@@ -151,8 +165,10 @@ def evaluate_command(
     samples = evaluation_samples(experiment, split, None)
     scores = evaluate(load_network(opened, model), samples, spec.num_classes)
     for name, iou in zip(spec.classes, scores.iou):
-        print(f"{name:15s} {100 * iou:5.1f}")
-    print(f"{'mean IoU':15s} {100 * scores.miou(spec.mean_ids):5.1f}")
+        print(f"{name:15s} {percent(iou):>5s}")
+    print(f"{'mean IoU':15s} {percent(scores.miou(spec.mean_ids)):>5s}")
+    for note in absence_notes(scores, spec.classes, spec.mean_ids):
+        print(note)
 
 
 @app.command(name="evaluate-official")
@@ -285,6 +301,5 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyError, ValueError, OSError, RuntimeError) as error:
         if os.environ.get("DAFORMER_TRACEBACK"):
             raise
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {complaint(error)}", file=sys.stderr)
         return 2

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import secrets
+import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from filelock import FileLock
 from PIL import Image
 
 MAX_PIXELS = 2**26  # 8192 x 8192: larger than any street data set, small enough for memory
+ORIENTATION = 0x0112  # the tag of EXIF
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
@@ -45,7 +47,8 @@ def write_atomic(
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    # Part of the name is enough to tell whose it is, and a name may be as long as the disk takes.
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
     try:
         with open(temporary, "xb") as file:
             file.write(data)
@@ -146,7 +149,7 @@ def write_palette_png(
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(width, height) from the file's header; nothing is decoded."""
+    """(width, height) from the file's header, as it is read; nothing is decoded."""
     with open(path, "rb") as file:
         return _header_size(file, path)
 
@@ -174,7 +177,11 @@ def read_gray(path: str | Path) -> np.ndarray:
     if pixels.ndim != 2 or pixels.dtype != np.uint8:
         raise BrokenImage(
             f"{path} holds {pixels.shape} {pixels.dtype}, not one 8-bit channel of class ids; "
-            "is it a coloured preview instead of the label file?"
+            + (
+                "save the ids with 8 bits (0-255)"
+                if pixels.ndim == 2
+                else "is it a coloured preview instead of the label file?"
+            )
         )
     return pixels
 
@@ -223,10 +230,19 @@ def image_kind(path: str | Path) -> tuple[str, str]:
 
 def _decode(path: str | Path, flags: int) -> np.ndarray:
     data = _read_bytes(path)
-    _check(data, path)
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    size = _check(data, path)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        pixels = None
     if pixels is None:
         raise BrokenImage(f"{path} cannot be decoded: its data is damaged; fetch it again")
+    # Other formats than JPEG may be turned, too; apart from that both readers must see one image.
+    if sorted(pixels.shape[:2]) != sorted(size):
+        raise BrokenImage(
+            f"{path} says {size[0]}x{size[1]} in its header and holds "
+            f"{pixels.shape[1]}x{pixels.shape[0]}: two images in one file; save it again"
+        )
     return pixels
 
 
@@ -248,7 +264,7 @@ def _header_size(file: Any, path: str | Path) -> tuple[int, int]:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
         try:
             with Image.open(file) as image:
-                width, height = image.size
+                width, height = image.size[::-1] if _lies_on_its_side(image) else image.size
         except Image.DecompressionBombError as error:
             raise BrokenImage(f"{path} is too large to be a street image: {error}") from None
         except (OSError, SyntaxError, ValueError) as error:
@@ -259,3 +275,13 @@ def _header_size(file: Any, path: str | Path) -> tuple[int, int]:
             "Its header is damaged, or it is no street image: scale it down first"
         )
     return width, height
+
+
+def _lies_on_its_side(image: Image.Image) -> bool:
+    """Whether EXIF says so: OpenCV turns such a photo upright when it reads the colours."""
+    if image.format != "JPEG":
+        return False
+    try:
+        return image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
+    except (struct.error, KeyError, TypeError):  # damaged EXIF; the pixels may be good
+        return False

@@ -28,6 +28,7 @@ import yaml
 from daformer_lib.files import read_json, write_atomic, write_json
 from daformer_lib.notebook_lint import advise, lint
 from daformer_lib.stopping import GRACE
+from daformer_lib.texts import nearest
 
 __all__ = [
     "FailedCell", "NotebookRun", "advise", "check_parameters", "execute_in_place", "failed_cell",
@@ -93,7 +94,8 @@ def check_parameters(path: str | Path, parameters: Mapping[str, Any]) -> None:
     known = parameter_names(path)
     unknown = sorted(set(parameters) - set(known))
     if unknown:
-        raise ValueError(f"{Path(path).name} has no parameters {unknown}; it has {known}")
+        hints = "; ".join(f"{name}: {nearest(name, known)}" for name in unknown)
+        raise ValueError(f"{Path(path).name} has no parameters {unknown}; {hints}")
 
 
 def _sha256(path: Path) -> str:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import csv
 import io
-import pickle
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -27,7 +27,10 @@ import torch
 from daformer_lib.config import Experiment
 from daformer_lib.evaluate import Scores
 from daformer_lib.files import read_json, remove_leftovers, write_atomic, write_json
+from daformer_lib.models.weight_files import read_plain
 from daformer_lib.specs import get_spec
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Run:
 
     @cached_property
     def experiment(self) -> Experiment:
-        return Experiment.from_dict(read_json(self.folder / "config.json"))
+        return _understood(self.folder / "config.json", Experiment.from_dict)
 
     @cached_property
     def result(self) -> dict[str, Any]:
@@ -100,7 +103,9 @@ class Run:
     @cached_property
     def evaluations(self) -> list[Evaluation]:
         path = self.folder / "evals.json"
-        return [Evaluation.from_dict(v) for v in read_json(path)] if path.exists() else []
+        if not path.exists():
+            return []
+        return _understood(path, lambda values: [Evaluation.from_dict(v) for v in values])
 
     def final(self, model: str = "student", split: str = "val") -> Scores:
         """Scores of the last step; raises KeyError with what there is."""
@@ -135,10 +140,13 @@ class Run:
             raise FileNotFoundError(
                 f"{self.folder} has no snapshot of step {step}; it has {self.snapshot_steps()}"
             )
-        with np.load(path, allow_pickle=False) as kept:
-            teacher = kept.get("teacher_label")
-            stems = tuple(str(s) for s in kept["stems"])
-            return Snapshot(step, stems, kept["student_label"], teacher, kept["confidence"])
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                teacher = kept.get("teacher_label")
+                stems = tuple(str(s) for s in kept["stems"])
+                return Snapshot(step, stems, kept["student_label"], teacher, kept["confidence"])
+        except (BadZipFile, EOFError, KeyError, MemoryError, ValueError) as error:
+            raise ValueError(f"{path} is damaged or no snapshot ({error}); delete it") from None
 
     def student_weights(self) -> dict[str, torch.Tensor]:
         return self._checkpoint()["student"]
@@ -151,6 +159,18 @@ class Run:
 
     def _checkpoint(self) -> dict[str, Any]:
         return newest_checkpoint(self.folder)
+
+
+def _understood(path: Path, make: Callable[[Any], T]) -> T:
+    """What a JSON file of a run means; one of another program or version is named."""
+    try:
+        return make(read_json(path))
+    except (AttributeError, KeyError, TypeError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(
+            f"{path} is not what this version of the kit writes ({reason}); use the version that "
+            "wrote it, or train the run again in another folder"
+        ) from None
 
 
 class RunWriter:
@@ -266,13 +286,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Tensors and plain values only: a checkpoint cannot run code."""
     try:
         _check_sums(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return read_plain(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing: the run has not saved anything yet") from None
-    except (BadZipFile, EOFError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+    except BadZipFile as error:
         raise DamagedCheckpoint(
-            f"{path} is damaged ({reason}); put a copy of it back, or delete the run's folder "
+            f"{path} is damaged ({error}); put a copy of it back, or delete the run's folder "
             "and train it again"
         ) from None
 

@@ -7,7 +7,7 @@ generators made from (seed, step), so their position is the step itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from daformer_lib.config import Experiment
 from daformer_lib.data.loaders import TrainBatch, training_batches
+from daformer_lib.divergence import broken_weights, likely_cause
 from daformer_lib.machine import machine
 from daformer_lib.models import Segmentor, build_segmentor
 from daformer_lib.optim import build_optimizer, set_learning_rates
@@ -35,7 +36,7 @@ from daformer_lib.watching import Evaluator, LossLog
 
 
 class Diverged(RuntimeError):
-    """A loss became NaN or infinite; the last good checkpoint is untouched."""
+    """A loss or a weight became NaN or infinite; the last good checkpoint is untouched."""
 
 
 @dataclass
@@ -53,6 +54,12 @@ class Parts:
         """What is scored: "student", and "teacher" where there is one."""
         teacher = {} if self.teacher is None else {"teacher": self.teacher.model}
         return {"student": self.network, **teacher}
+
+    @property
+    def all_models(self) -> dict[str, nn.Module]:
+        """What a loss is made with: also the frozen encoder of the feature distance."""
+        anchor = {} if self.anchor is None else {"ImageNet encoder": self.anchor.encoder}
+        return {**self.models, **anchor}
 
 
 def train(
@@ -75,6 +82,8 @@ def train(
         Diverged: a loss is no finite number. ValueError: the folder holds another run.
         Stopped: Ctrl-C or SIGTERM came; the state after the step that ran is saved.
     """
+    if stop_after is not None and stop_after < 1:
+        raise ValueError(f"stop_after {stop_after} must be at least 1 step, or left out")
     Path(folder).mkdir(parents=True, exist_ok=True)
     alone = fabric is None or fabric.world_size == 1  # several could not agree on the last step
     # A second process waits for the lock, then finds the run complete.
@@ -111,6 +120,7 @@ def _train(
         saving = done % experiment.train.checkpoint_every == 0 or done == end or stop.requested
         if saving:
             spent = seconds + time.perf_counter() - clock
+            require_finite_weights(parts, done)
             writer.flush()
             board.save()
             writer.save_checkpoint(resumable_state(parts, log, done, spent))
@@ -163,7 +173,7 @@ def training_step(
     for named in step_losses(parts, experiment, batch, mixing_rng(config.seed, step), seen, fabric):
         fabric.backward(torch.stack(list(named.values())).sum())
         losses |= {name: loss.detach() for name, loss in named.items()}
-    check_finite(losses, step, batch)
+    check_finite(losses, step, batch, lambda: blame(parts, experiment, step, batch))
     parts.optimizer.step()
     if "pseudo" in seen:
         losses["confident"] = seen["pseudo"].weight.amax()
@@ -193,14 +203,31 @@ def step_losses(
     )
 
 
-def check_finite(losses: dict[str, Tensor], step: int, batch: TrainBatch) -> None:
+def check_finite(
+    losses: dict[str, Tensor], step: int, batch: TrainBatch, cause: Callable[[], str]
+) -> None:
     for name, loss in losses.items():
         if not torch.isfinite(loss):
             raise Diverged(
                 f"step {step}: the {name} loss is {loss.item()}, with {', '.join(batch.files)}; "
-                "usual causes: a learning rate too high (lower optim.lr, lengthen warm-up) or "
-                "damaged weights. The last checkpoint is intact"
+                f"{cause()}. The last checkpoint is intact"
             )
+
+
+def blame(parts: Parts, experiment: Experiment, step: int, batch: TrainBatch) -> str:
+    """The likely cause of a loss that is no finite number."""
+    lr, classes = parts.optimizer.param_groups[0]["lr"], experiment.model.num_classes
+    return likely_cause(parts.all_models, batch, classes, step, lr)
+
+
+def require_finite_weights(parts: Parts, done: int) -> None:
+    """Asked before anything is kept: a checkpoint with NaN in it could never go on."""
+    for model, names in broken_weights(parts.models).items():
+        raise Diverged(
+            f"after step {done}: {len(names)} weight tensors of the {model} are not finite "
+            f"(first: {names[0]}), so nothing was saved; the learning rate is likely too high: "
+            "lower optim.lr or lengthen optim.warmup_steps. The last checkpoint is intact"
+        )
 
 
 def batches(experiment: Experiment, start: int, stop: int) -> Iterator[TrainBatch]:

@@ -29,6 +29,7 @@ from daformer_lib.data.on_disk import image_stems, label_stems, remedy
 from daformer_lib.progress import Progress, Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec
 from daformer_lib.stopping import process_pool
+from daformer_lib.texts import complaint, printable
 
 WORTH_A_PROCESS = 50  # pairs; starting a process costs as much as converting about so many
 
@@ -186,7 +187,7 @@ def _checked_size(image: Path) -> tuple[int, int]:
     try:
         return files.verify_image(image)
     except (files.BrokenImage, OSError) as error:
-        raise Unusable(f"broken image: {error}") from None
+        raise Unusable(f"broken image: {complaint(error)}") from None
 
 
 def _read_own(spec: DatasetSpec, path: Path, image_size: tuple[int, int]) -> np.ndarray:
@@ -195,7 +196,7 @@ def _read_own(spec: DatasetSpec, path: Path, image_size: tuple[int, int]) -> np.
     except FileNotFoundError:
         raise Unusable(f"the image has no label: {path} is missing") from None
     except (files.BrokenImage, OSError) as error:
-        raise Unusable(f"broken label: {error}") from None
+        raise Unusable(f"broken label: {complaint(error)}") from None
     width, height = image_size
     if ids.shape != (height, width):
         raise Unusable(f"sizes differ: image {width}x{height}, label {ids.shape[1]}x{ids.shape[0]}")
@@ -280,9 +281,9 @@ def main(default_spec: str, arguments: Sequence[str] | None = None) -> int:
         summaries = [
             convert(spec, options.data_root, split, options.workers, Progress()) for split in splits
         ]
-    except (FileNotFoundError, KeyError, ValueError) as error:
-        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
+    except (KeyError, ValueError, OSError) as error:
+        print(f"error: {complaint(error)}", file=sys.stderr)
         return 1
     for summary in summaries:
-        print(summary.text())
+        print(printable(summary.text()))
     return 0 if all(summary.usable for summary in summaries) else 1
