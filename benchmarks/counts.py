@@ -1,4 +1,4 @@
-"""`python -m benchmarks.counts`: operations, bytes and kernels of a step, counted without running it.
+"""`python -m benchmarks.counts`: operations, bytes and kernels of a step, without running it.
 
 Networks on the meta device: shapes flow, nothing is computed, so MiT-B5 takes seconds anywhere.
 Bytes are those of eager execution: each operator reads its inputs from memory and writes its

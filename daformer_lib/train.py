@@ -84,8 +84,11 @@ def train(
             experiment's own length.
         report: called with (steps done, steps, a short line).
 
+        fabric: how many processes on what; by default what the environment says.
+
     Raises:
-        Diverged: a loss is no finite number. ValueError: the folder holds another run.
+        Diverged: a loss is no finite number. ValueError: the folder holds another run, or the
+        batch cannot be shared evenly.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -140,8 +143,7 @@ def build_parts(experiment: Experiment, fabric: Fabric) -> Parts:
     torch.manual_seed(experiment.train.seed)
     network = build_segmentor(experiment.model)
     network = share_batchnorm(network, ranks_of(fabric), fabric.device)
-    uda = experiment.uda
-    spec = get_spec(experiment.data.target)
+    uda, spec = experiment.uda, get_spec(experiment.data.target)
     anchor = teacher = None
     if uda.fd_weight > 0:
         watched = {"things": spec.things, "all": range(spec.num_classes), "everywhere": None}
@@ -173,9 +175,9 @@ def training_step(
     seen: dict[str, Any] = {}
     made = step_losses(parts, experiment, batch, mixing_rng(config.seed, step), seen, fabric)
     passes = config.accumulate * (1 if parts.teacher is None else 2)
-    for last in range(1 - passes, 1):
-        # Processes exchange the summed gradient once: in the last pass (last = 0).
-        with fabric.no_backward_sync(parts.student, enabled=last < 0):
+    for i in range(passes):
+        # Processes exchange the summed gradient once: in the last pass.
+        with fabric.no_backward_sync(parts.student, enabled=i + 1 < passes):
             named = next(made)
             fabric.backward(torch.stack(list(named.values())).sum() / config.accumulate)
         for name, loss in named.items():

@@ -7,6 +7,7 @@ alone. Without BatchNorm and dropout nothing may differ but rounding.
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -157,8 +158,16 @@ def two(smoke, tmp_path_factory):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
                "--nproc-per-node", "2", str(WORKER), str(folder)]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-4000:]
+    with (folder / "log.txt").open("w") as log:
+        started = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            status = started.wait(timeout=600)
+        finally:  # torchrun killed alone would leave its ranks behind
+            if started.poll() is None:
+                os.killpg(started.pid, signal.SIGKILL)
+    assert status == 0, (folder / "log.txt").read_text()[-4000:]
     return folder
 
 
