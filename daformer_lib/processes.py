@@ -7,6 +7,7 @@ optimizer; rank 0 alone writes, and all read the run's folder, which must be the
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from filelock import FileLock
 from lightning.fabric import Fabric
 from lightning.fabric.strategies import DDPStrategy
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from daformer_lib.config import Experiment
 from daformer_lib.ranks import Ranks, share_of
@@ -36,16 +38,22 @@ def default_fabric(
     world = int(os.environ.get("WORLD_SIZE", 1))
     devices = devices or int(os.environ.get("LOCAL_WORLD_SIZE", world))
     nodes = nodes or max(1, world // devices)
-    # Running statistics are averaged once a step (`average_statistics`): DDP need not send rank 0's
-    # before each forward pass.
-    several = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
     return Fabric(
         accelerator="auto",
         devices=devices,
         num_nodes=nodes,
-        strategy=several if devices * nodes > 1 else "auto",
+        strategy=data_parallel() if devices * nodes > 1 else "auto",
         precision=experiment.train.precision,
     )
+
+
+def data_parallel() -> DDPStrategy:
+    """DDP without its copying of rank 0's running statistics before each forward pass: they are
+    averaged once a step (`average_statistics`)."""
+    known = inspect.signature(DistributedDataParallel).parameters
+    # Newer versions of PyTorch have renamed the option.
+    name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    return DDPStrategy(gradient_as_bucket_view=True, **{name: False})
 
 
 def start_processes(fabric: Fabric) -> None:

@@ -215,7 +215,20 @@ def test_one_process_goes_on_where_two_stopped(two, smoke, tmp_path):
     resumed = train(plain_of(smoke), two / "plain")
     assert resumed.is_complete and "processes" not in resumed.result
     assert resumed.metrics()["step"].tolist() == [1, 2, 3, 4]
-    for name in ("source", "fd", "mixed", "pam", "cam", "confident"):
-        np.testing.assert_allclose(
-            resumed.metrics()[name], never[name], rtol=1e-3, atol=1e-5, err_msg=name
-        )
+    for name, column in never.items():
+        # The distance from the weights at the start is made of AdamW's first steps, whose signs
+        # hang on rounding where a gradient is nearly zero.
+        rtol = 0.05 if name == "fd" else 1e-3
+        np.testing.assert_allclose(resumed.metrics()[name], column, rtol, 1e-5, err_msg=name)
+
+
+@pytest.mark.slow
+def test_the_command_starts_its_own_processes(smoke_data, tmp_path):
+    command = [sys.executable, "-m", "daformer_lib", "train", "--profile", "smoke"]
+    command += ["--devices", "2", "--data-root", str(smoke_data), "--output-dir", str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-4000:]
+    (folder,) = tmp_path.glob("daformer-*")
+    assert Run(folder).result["processes"] == 2
+    assert done.stdout.count("run: ") == 1, "rank 0 alone reports"
