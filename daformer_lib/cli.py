@@ -73,17 +73,35 @@ def train_command(
     data_root: str | None = None,
     output_dir: Path = Path("runs/train"),
     stop_after: int | None = None,
+    batch_size: int | None = None,
+    accumulate: int = 1,
+    devices: int | None = None,
+    nodes: int | None = None,
 ) -> None:
-    """Train one row of the course or the paper; started again, it goes on where it stopped."""
+    """Train one row of the course or the paper; started again, it goes on where it stopped.
+
+    Args:
+        batch_size: images of each domain in a step, over all processes; the row's by default.
+        accumulate: parts in which a process passes its images through the networks.
+        devices, nodes: GPUs (without one: processes) on each machine, and machines; by default what
+            torchrun says, else one. See docs/scaling.md.
+    """
+    from daformer_lib.processes import default_fabric, prepare_lock, start_processes
     from daformer_lib.studies import run_folder
     from daformer_lib.train import train
 
     experiment = recipes.experiment(row, profile, seed, source, target, data_root)
-    prepare_with_bar(experiment, profile)
+    size = batch_size or experiment.data.batch_size
+    experiment = experiment.changed(data={"batch_size": size}, train={"accumulate": accumulate})
+    with prepare_lock(output_dir):
+        prepare_with_bar(experiment, profile)
     folder = run_folder(experiment, output_dir)
-    with Progress(experiment.train.steps, row) as bar:
-        run = train(experiment, folder, stop_after=stop_after, report=bar)
-    print_scores(run)
+    fabric = default_fabric(experiment, devices, nodes)
+    start_processes(fabric)
+    with Progress(experiment.train.steps, row, look="quiet" if fabric.global_rank else None) as bar:
+        run = train(experiment, folder, stop_after=stop_after, report=bar, fabric=fabric)
+    if fabric.global_rank == 0:
+        print_scores(run)
 
 
 @app.command(name="train-run")

@@ -50,7 +50,7 @@ class DataConfig:
     target: str = "cityscapes"
     data_root: str = "data"
     crop: tuple[int, int] = (512, 512)  # (height, width)
-    batch_size: int = 2  # images of each domain in a step
+    batch_size: int = 2  # images of each domain in a step, over all processes
     workers: int = 4  # loader processes; 0 = in this process
     rcs_temperature: float | None = None  # Rare Class Sampling; None = uniform sampling
     rcs_min_pixels: int | None = 3000  # on the label file at its own size; None = by its area
@@ -148,9 +148,10 @@ class TrainConfig:
     final_splits: tuple[str, ...] = ("val",)  # scored after the last step
     max_eval_images: int | None = None  # at evaluations before the last
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    accumulate: int = 1  # parts in which a batch passes through the networks, to save memory
 
     def __post_init__(self) -> None:
-        for name in ("steps", "log_every", "eval_every", "checkpoint_every"):
+        for name in ("steps", "log_every", "eval_every", "checkpoint_every", "accumulate"):
             _require(getattr(self, name) > 0, f"{name} {getattr(self, name)} must be positive")
         _require(self.seed >= 0, f"seed {self.seed} must not be negative")
         for name in ("snapshot_every", "snapshot_images"):
@@ -182,6 +183,11 @@ class Experiment:
             self.mode != "uda" or rows < height,
             f"ignore_top + ignore_bottom = {rows} leaves no row of a crop {height} high",
         )
+        size, parts = self.data.batch_size, self.train.accumulate
+        _require(
+            size % parts == 0,
+            f"accumulate {parts} must divide batch_size {size}; try {math.gcd(size, parts)}",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -209,6 +215,8 @@ class Experiment:
         values.pop("name")
         for place in ("data_root", "workers", "cache_bytes"):
             values["data"].pop(place)
+        if values["train"]["accumulate"] == 1:  # as it was before there was a choice
+            values["train"].pop("accumulate")
         names = [*source_names(self.data.source), self.data.target]
         values["versions"] = [SPECS[name].version for name in names if name in SPECS]
         for side in ("source", "target"):
