@@ -10,17 +10,20 @@ from typing import Literal
 import torch
 import tyro
 
-from daformer_lib import data_commands, model_commands, recipes
+from daformer_lib import data_commands, model_commands, recipes, speed_commands
 from daformer_lib.data.mini import MINI_NAMES, make_mini
 from daformer_lib.prepare import WORKERS, mini_counts, prepare
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
+from daformer_lib.settings import with_settings
 from daformer_lib.specs import CITYSCAPES
 
 Profile = Literal["smoke", "demo", "study", "full"]
 app = tyro.extras.SubcommandApp()
 app.command(name="check-data")(data_commands.check_data_command)
 app.command(name="inspect-data")(data_commands.inspect_data_command)
+app.command(name="probe")(speed_commands.probe_command)
+app.command(name="prepare-cache")(speed_commands.prepare_cache_command)
 
 
 @app.command(name="doctor")
@@ -71,12 +74,18 @@ def train_command(
     data_root: str | None = None,
     output_dir: Path = Path("runs/train"),
     stop_after: int | None = None,
+    settings: speed_commands.Settings = (),
 ) -> None:
-    """Train one row of the course or the paper; started again, it goes on where it stopped."""
+    """Train one row of the course or the paper; started again, it goes on where it stopped.
+
+    Args:
+        settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
+    """
     from daformer_lib.studies import run_folder
     from daformer_lib.train import train
 
     experiment = recipes.experiment(row, profile, seed, source, target, data_root)
+    experiment = with_settings(experiment, settings)
     prepare_with_bar(experiment, profile)
     folder = run_folder(experiment, output_dir)
     with Progress(experiment.train.steps, row) as bar:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from daformer_lib.specs import CITYSCAPES, SPECS, source_names, stable_name
 
 Mode = Literal["source_only", "uda", "oracle"]
+CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 FeatureDistanceOn = Literal["things", "all", "everywhere"]
 
 
@@ -56,6 +57,7 @@ class DataConfig:
     max_source_images: int | None = None
     max_target_images: int | None = None
     cache_bytes: int = 0  # decoded images kept in memory
+    prepared: bool = False  # read what `prepare-cache` decoded and resized, where it is current
 
     def __post_init__(self) -> None:
         height, width = self.crop
@@ -127,6 +129,9 @@ class TrainConfig:
     final_splits: tuple[str, ...] = ("val",)  # scored after the last step
     max_eval_images: int | None = None  # at evaluations before the last
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    channels_last: bool = True  # memory layout of the convolutions: faster, same arithmetic
+    checkpointing: bool = False  # a MiT's blocks are computed twice instead of kept: less memory
+    compile: CompileMode | None = None  # torch.compile; "reduce-overhead" has CUDA graphs
 
     def __post_init__(self) -> None:
         for name in ("steps", "log_every", "eval_every", "checkpoint_every"):
@@ -182,8 +187,10 @@ class Experiment:
         """
         values = self.to_dict()
         values.pop("name")
-        for place in ("data_root", "workers", "cache_bytes"):
+        for place in ("data_root", "workers", "cache_bytes", "prepared"):
             values["data"].pop(place)
+        for way in ("channels_last", "checkpointing", "compile"):  # the same result, faster
+            values["train"].pop(way)
         names = [*source_names(self.data.source), self.data.target]
         values["versions"] = [SPECS[name].version for name in names if name in SPECS]
         for side in ("source", "target"):

@@ -27,6 +27,7 @@ from daformer_lib.optim import build_optimizer, set_learning_rates
 from daformer_lib.progress import Report, silent
 from daformer_lib.runs import Run, RunWriter, load_checkpoint
 from daformer_lib.specs import get_spec, get_specs
+from daformer_lib.tuning import tune
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 from daformer_lib.uda.losses import daformer_losses, source_losses
 from daformer_lib.uda.teacher import Teacher
@@ -133,6 +134,8 @@ def build_parts(experiment: Experiment, fabric: Fabric) -> Parts:
     if experiment.mode == "uda":
         teacher = Teacher(network, uda.ema_decay)
         teacher.model.to(fabric.device)
+    frozen = [teacher and teacher.model, anchor and anchor.encoder]
+    tune(network, filter(None, frozen), experiment.train)
     optimizer = build_optimizer(network, experiment.optim)
     student, optimizer = fabric.setup(network, optimizer)
     student.train()
