@@ -30,6 +30,8 @@ def main(
     threads: int = 1,
     device: str = "auto",
     data: bool = True,
+    parts: bool = True,
+    memory: bool = True,
     eval_images: int = 500,
     settings: Annotated[tuple[str, ...], tyro.conf.arg(name="set")] = (),
     name: str = "cpu",
@@ -43,6 +45,7 @@ def main(
         turns: measurements of each thing; the best counts. large_turns: the same for a MiT.
         threads: of torch. device: auto (a GPU where there is one), cpu, cuda.
         data: conversion, sampling, drawing, loading and evaluation too.
+        parts: the step by part, too. memory: peak memory, in processes of their own.
         eval_images: 2048x1024 images that are streamed through an evaluation.
         settings: part.field=value for our step, such as train.precision=bf16-mixed.
         name: of the JSON file under benchmarks/results. remark: kept in it.
@@ -55,10 +58,9 @@ def main(
         return
     rows = data_rows(turns, eval_images) if data else []
     for network in networks:
-        rows += step_benchmark(
-            network, turns if network == "tiny" else large_turns, device, settings
-        )
-        rows.append(memory_row(network, threads, device))
+        count = turns if network == "tiny" else large_turns
+        rows += step_benchmark(network, count, device, settings, parts)
+        rows += [memory_row(network, threads, device)] if memory else []
         print(table(rows), flush=True)
     path = RESULTS / f"{name}.json"
     entries = [asdict(row) | {"ratio": row.ratio} for row in rows]

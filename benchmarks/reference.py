@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from daformer_lib.batch import Labelled
 from daformer_lib.data.loaders import TrainBatch
 from daformer_lib.models import resize
+from daformer_lib.models.decoders.layers import DilatedDepthwise
 from daformer_lib.models.mit import PatchConv
 from daformer_lib.optim import parameter_groups, set_learning_rates
 from daformer_lib.specs import IGNORE
@@ -42,7 +43,7 @@ def as_theirs(parts: Parts) -> Parts:
         for module in model.modules():
             if hasattr(module, "fused_attn"):
                 module.fused_attn = False
-            if isinstance(module, PatchConv):
+            if isinstance(module, PatchConv | DilatedDepthwise):
                 module.__class__ = nn.Conv2d
     return parts
 

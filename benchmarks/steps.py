@@ -66,14 +66,19 @@ class Bench:
 
 
 def step_benchmark(
-    network: str, turns: int, device: str = "auto", settings: tuple[str, ...] = ()
+    network: str,
+    turns: int,
+    device: str = "auto",
+    settings: tuple[str, ...] = (),
+    parts: bool = True,
 ) -> list[Timed]:
     """Milliseconds per step and per part, ours with the reference's as baseline."""
     bench, group = Bench(network, device, settings), f"step, {network}"
     warmup = int(network == "tiny")  # a large one's first step is a turn like the others
     whole = best_ms({"ours": bench.ours, "reference": bench.theirs}, turns, warmup)
     rows = [Timed(group, "whole", whole["ours"], "ms", whole["reference"])]
-    return [*rows, *part_rows(group, bench, turns), inference_row(network, bench, turns)]
+    rows += part_rows(group, bench, turns) if parts else []
+    return [*rows, inference_row(network, bench, turns)]
 
 
 def part_rows(group: str, bench: Bench, turns: int) -> list[Timed]:

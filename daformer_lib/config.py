@@ -130,6 +130,7 @@ class TrainConfig:
     max_eval_images: int | None = None  # at evaluations before the last
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     channels_last: bool = True  # memory layout of the convolutions: faster, same arithmetic
+    fused: bool = False  # AdamW in one kernel: faster for small networks, another rounding
     checkpointing: bool = False  # a MiT's blocks are computed twice instead of kept: less memory
     compile: CompileMode | None = None  # torch.compile; "reduce-overhead" has CUDA graphs
 
@@ -189,7 +190,12 @@ class Experiment:
         values.pop("name")
         for place in ("data_root", "workers", "cache_bytes", "prepared"):
             values["data"].pop(place)
-        for way in ("channels_last", "checkpointing", "compile"):  # the same result, faster
+        for way in (
+            "channels_last",
+            "fused",
+            "checkpointing",
+            "compile",
+        ):  # the same result, faster
             values["train"].pop(way)
         names = [*source_names(self.data.source), self.data.target]
         values["versions"] = [SPECS[name].version for name in names if name in SPECS]

@@ -135,8 +135,8 @@ def build_parts(experiment: Experiment, fabric: Fabric) -> Parts:
         teacher = Teacher(network, uda.ema_decay)
         teacher.model.to(fabric.device)
     frozen = [teacher and teacher.model, anchor and anchor.encoder]
-    tune(network, filter(None, frozen), experiment.train)
-    optimizer = build_optimizer(network, experiment.optim)
+    tune(network, filter(None, frozen), experiment.train, fabric.device)
+    optimizer = build_optimizer(network, experiment.optim, experiment.train.fused)
     student, optimizer = fabric.setup(network, optimizer)
     student.train()
     torch.manual_seed(experiment.train.seed)

@@ -19,13 +19,17 @@ from daformer_lib.models import Segmentor
 from daformer_lib.models.mit import MiT
 
 
-def tune(network: Segmentor, others: Iterable[nn.Module], config: TrainConfig) -> None:
+def tune(
+    network: Segmentor, others: Iterable[nn.Module], config: TrainConfig, device: torch.device
+) -> None:
     """Prepare the student and the networks without a gradient, in place; names stay as they are."""
     if config.checkpointing:
         checkpoint_blocks(network.encoder)
     for module in (network, *others):
         if config.channels_last:
-            module.to(memory_format=torch.channels_last)
+            # On a CPU the decoders' wide 3x3 convolutions are slower that way.
+            encoder = getattr(module, "encoder", module)
+            (encoder if device.type == "cpu" else module).to(memory_format=torch.channels_last)
         if config.compile is not None:
             module.compile(mode=config.compile)
 

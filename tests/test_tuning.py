@@ -10,7 +10,7 @@ from daformer_lib.probe import noise_batch
 from daformer_lib.train import build_parts, default_fabric, training_step
 from daformer_lib.tuning import tune
 
-PLAIN = {"channels_last": False}
+PLAIN = {"channels_last": False, "fused": False}
 
 
 def one_step(**train):
@@ -53,6 +53,14 @@ def test_channels_last_rounds_differently_and_nothing_else(plain):
     assert_close(laid_out, plain, 1e-5)
 
 
+def test_a_fused_optimizer_moves_the_weights_the_same_way(plain):
+    parts = one_step(fused=True)[2]
+    assert parts.optimizer.defaults["fused"]
+    for name, ours in parts.network.named_parameters():
+        other = plain[2].network.get_parameter(name)
+        torch.testing.assert_close(ours, other, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.slow
 def test_compiled_steps_agree_to_rounding(plain):
     assert_close(one_step(compile="default"), plain, 1e-4)
@@ -61,7 +69,7 @@ def test_compiled_steps_agree_to_rounding(plain):
 def test_only_a_mit_can_be_checkpointed():
     network = build_segmentor(ModelConfig(encoder="tiny_resnet", decoder="deeplabv2"))
     with pytest.raises(ValueError, match="not with DilatedResNet; leave out train"):
-        tune(network, [], TrainConfig(checkpointing=True))
+        tune(network, [], TrainConfig(checkpointing=True), torch.device("cpu"))
 
 
 def test_the_key_does_not_know_how_fast_a_run_is():
