@@ -10,11 +10,12 @@ from typing import Literal
 import torch
 import tyro
 
-from daformer_lib import data_commands, model_commands, recipes
+from daformer_lib import data_commands, model_commands, recipes, speed_commands
 from daformer_lib.data.mini import MINI_NAMES, make_mini
 from daformer_lib.prepare import WORKERS, mini_counts, prepare
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
+from daformer_lib.settings import with_settings
 from daformer_lib.specs import CITYSCAPES
 from daformer_lib.stopping import end_with_parent, exit_status, sigterm_raises
 from daformer_lib.texts import complaint
@@ -23,6 +24,8 @@ Profile = Literal["smoke", "demo", "study", "full"]
 app = tyro.extras.SubcommandApp()
 app.command(name="check-data")(data_commands.check_data_command)
 app.command(name="inspect-data")(data_commands.inspect_data_command)
+app.command(name="probe")(speed_commands.probe_command)
+app.command(name="prepare-cache")(speed_commands.prepare_cache_command)
 
 
 @app.command(name="doctor")
@@ -73,26 +76,23 @@ def train_command(
     data_root: str | None = None,
     output_dir: Path = Path("runs/train"),
     stop_after: int | None = None,
-    batch_size: int | None = None,
-    accumulate: int = 1,
     devices: int | None = None,
     nodes: int | None = None,
+    settings: speed_commands.Settings = (),
 ) -> None:
     """Train one row of the course or the paper; started again, it goes on where it stopped.
 
     Args:
-        batch_size: images of each domain in a step, over all processes; the row's by default.
-        accumulate: parts in which a process passes its images through the networks.
         devices, nodes: GPUs (without one: processes) on each machine, and machines; by default what
             torchrun says, else one. See docs/scaling.md.
+        settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
     """
     from daformer_lib.processes import default_fabric, prepare_lock, start_processes
     from daformer_lib.studies import run_folder
     from daformer_lib.train import train
 
     experiment = recipes.experiment(row, profile, seed, source, target, data_root)
-    size = batch_size or experiment.data.batch_size
-    experiment = experiment.changed(data={"batch_size": size}, train={"accumulate": accumulate})
+    experiment = with_settings(experiment, settings)
     with prepare_lock(output_dir):
         prepare_with_bar(experiment, profile)
     folder = run_folder(experiment, output_dir)

@@ -73,7 +73,7 @@ PROFILES: dict[str, Experiment] = {
         optim=dataclasses.replace(MINI_OPTIM, warmup_steps=4),
         train=TrainConfig(
             steps=12, log_every=4, eval_every=6, checkpoint_every=6, snapshot_every=6,
-            snapshot_images=2, final_splits=MINI_SPLITS,
+            snapshot_images=2, final_splits=MINI_SPLITS, fused=True,
         ),
     ),
     "demo": Experiment(
@@ -84,7 +84,7 @@ PROFILES: dict[str, Experiment] = {
         optim=MINI_OPTIM,
         train=TrainConfig(
             steps=800, eval_every=200, checkpoint_every=200, snapshot_every=200,
-            snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS,
+            snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS, fused=True,
         ),
     ),
     "study": Experiment(
@@ -96,7 +96,7 @@ PROFILES: dict[str, Experiment] = {
         optim=dataclasses.replace(MINI_OPTIM, warmup_steps=400),
         train=TrainConfig(
             steps=4000, eval_every=500, checkpoint_every=500, snapshot_every=1000,
-            snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS,
+            snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS, fused=True,
         ),
     ),
     "full": Experiment(name="full", model=ModelConfig(pretrained="pretrained/mit_b5.pth")),

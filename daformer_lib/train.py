@@ -43,6 +43,7 @@ from daformer_lib.ranks import ALONE, Ranks
 from daformer_lib.runs import Run, RunWriter, newest_checkpoint
 from daformer_lib.specs import get_spec, get_specs
 from daformer_lib.stopping import StopRequest
+from daformer_lib.tuning import tune
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 from daformer_lib.uda.losses import daformer_losses, source_parts
 from daformer_lib.uda.teacher import Teacher
@@ -172,7 +173,9 @@ def build_parts(experiment: Experiment, fabric: Fabric) -> Parts:
     if experiment.mode == "uda":
         teacher = Teacher(network, uda.ema_decay)
         teacher.model.to(fabric.device)
-    optimizer = build_optimizer(network, experiment.optim)
+    frozen = [teacher and teacher.model, anchor and anchor.encoder]
+    tune(network, filter(None, frozen), experiment.train, fabric.device)
+    optimizer = build_optimizer(network, experiment.optim, experiment.train.fused)
     student, optimizer = fabric.setup(network, optimizer)
     student.mark_forward_method("auxiliary")
     student.train()

@@ -10,9 +10,12 @@ the whole folder's where they have none.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import json
 import re
+import zipfile
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,6 +28,7 @@ from daformer_lib.dataset_spec import is_below
 from daformer_lib.specs import DatasetSpec
 
 AUTHORS_FILE = "sample_class_stats.json"  # of the split `train`
+MANY = 10_000  # files; from here on the JSON is kept as arrays too, which open far faster
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def read_class_stats(spec: DatasetSpec, data_root: str | Path, split: str) -> Cl
     """The statistics of a split, ours or the authors'; None where neither exists."""
     for path in _candidates(spec, data_root, split):
         if path.is_file():
-            return _parse(spec, split, path)
+            return _kept(spec, split, path) or _parse_and_keep(spec, split, path)
     return None
 
 
@@ -81,6 +85,41 @@ def _candidates(spec: DatasetSpec, data_root: str | Path, split: str) -> list[Pa
     whole = dataclasses.replace(spec, include="*")
     ours = [stats_path(spec, data_root, split), stats_path(whole, data_root, split)]
     return [*ours, spec.root(data_root) / AUTHORS_FILE] if split == "train" else ours
+
+
+def _kept(spec: DatasetSpec, split: str, path: Path) -> ClassStats | None:
+    """The arrays made from the JSON file as it is now and for this spec, if there are any."""
+    try:
+        with np.load(_arrays_path(path), allow_pickle=False) as kept:
+            if str(kept["made_from"]) != _made_from(spec, split, path):
+                return None
+            stems = tuple(kept["stems"].tobytes().decode().split("\n"))
+            return ClassStats(stems, kept["counts"].astype(np.int64))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _parse_and_keep(spec: DatasetSpec, split: str, path: Path) -> ClassStats:
+    stats = _parse(spec, split, path)
+    if len(stats.stems) >= MANY and not any("\n" in stem for stem in stats.stems):
+        stems = np.frombuffer("\n".join(stats.stems).encode(), np.uint8)
+        counts = stats.counts.astype(np.uint32)  # an image has at most 2**26 pixels
+        data = io.BytesIO()
+        np.savez(data, made_from=_made_from(spec, split, path), stems=stems, counts=counts)
+        with contextlib.suppress(OSError):  # a read-only data set only opens more slowly
+            files.write_atomic(_arrays_path(path), data.getvalue())
+    return stats
+
+
+def _arrays_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.npz")
+
+
+def _made_from(spec: DatasetSpec, split: str, path: Path) -> str:
+    """Everything that `_parse` depends on."""
+    file = path.stat()
+    pattern = spec.train_id_pattern.format(split=split, stem="*")
+    return f"{file.st_mtime_ns} {file.st_size} {spec.num_classes} {spec.include} {pattern}"
 
 
 def _parse(spec: DatasetSpec, split: str, path: Path) -> ClassStats:

@@ -176,7 +176,7 @@ def training_stream(
     sources = [source_spec] if isinstance(source_spec, DatasetSpec) else list(source_spec)
     specs = [target_spec] if mode == "oracle" else sources
     limit = config.max_target_images if mode == "oracle" else config.max_source_images
-    dataset = open_source(specs, config.data_root, max_images=limit, cache_bytes=cache)
+    dataset = open_source(specs, config.data_root, "train", limit, cache, config.prepared)
     sampler = None
     if config.rcs_temperature is not None:
         config = with_thresholds(config, dataset)
@@ -194,6 +194,7 @@ def training_stream(
             labelled=False,
             max_images=config.max_target_images,
             cache_bytes=cache,
+            prepared=config.prepared,
         )
         target = UnlabelledStream(images, config, seed)
     return BatchStream(labelled, target, seed, ranks)

@@ -159,13 +159,16 @@ JITTER_STEPS = (
 
 def rgb_to_hsv(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(3, H, W) -> hue in turns [0, 1), saturation, value; each (H, W)."""
-    value, largest = rgb.max(dim=0)
-    spread = value - rgb.min(dim=0).values
-    saturation = spread / (value + 1e-6)
     red, green, blue = rgb
+    # Channel against channel: on the CPU several times faster than a reduction over dimension 0.
+    value = torch.maximum(torch.maximum(red, green), blue)
+    spread = value - torch.minimum(torch.minimum(red, green), blue)
+    saturation = spread / (value + 1e-6)
     safe = torch.where(spread == 0, 1.0, spread)
-    sixths = torch.stack([(green - blue) / safe, 2 + (blue - red) / safe, 4 + (red - green) / safe])
-    hue = sixths.gather(0, largest[None])[0] / 6 % 1
+    is_red, is_green = red == value, green == value  # where two are largest, the first counts
+    turned = torch.where(is_red, green - blue, torch.where(is_green, blue - red, red - green))
+    sector = torch.where(is_red, 0.0, torch.where(is_green, 2.0, 4.0))
+    hue = (turned / safe + sector) / 6 % 1
     return hue, saturation, value
 
 

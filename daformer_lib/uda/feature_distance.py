@@ -10,7 +10,6 @@ import copy
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from daformer_lib.batch import Labelled
@@ -29,10 +28,15 @@ def downscale_label(
     Returns:
         (B, H // factor, W // factor) int64.
     """
-    known = torch.where(label == ignore, num_classes, label)
-    one_hot = F.one_hot(known, num_classes + 1).permute(0, 3, 1, 2).float()  # (B, K+1, H, W)
-    share, winner = F.avg_pool2d(one_hot, factor).max(dim=1)
-    return torch.where((share < min_share) | (winner == num_classes), ignore, winner)
+    b, h, w = len(label), label.shape[1] // factor, label.shape[2] // factor
+    known = torch.where(label == ignore, num_classes, label)[:, : h * factor, : w * factor]
+    cells = known.reshape(b, h, factor, w, factor).transpose(2, 3)  # (B, h, w, factor, factor)
+    cells = cells.reshape(b * h * w, factor**2)
+    counts = torch.zeros(len(cells), num_classes + 1, device=label.device)
+    counts.scatter_add_(1, cells, counts.new_ones(()).expand_as(cells))  # pixels of each class
+    share, winner = (counts / factor**2).max(dim=1)
+    small = torch.where((share < min_share) | (winner == num_classes), ignore, winner)
+    return small.view(b, h, w)
 
 
 def masked_distance(
