@@ -21,6 +21,7 @@ Profile = Literal["smoke", "demo", "study", "full"]
 app = tyro.extras.SubcommandApp()
 app.command(name="check-data")(data_commands.check_data_command)
 app.command(name="inspect-data")(data_commands.inspect_data_command)
+app.command(name="make-fields")(data_commands.make_fields_command)
 
 
 @app.command(name="doctor")
