@@ -39,9 +39,9 @@ TREE_COLOURS, LAND_COLOURS = (
 class FieldCounts:
     """Photos per season and split."""
 
-    summer_train: int = 240
-    autumn_train: int = 160
-    autumn_val: int = 60
+    summer_train: int = 180
+    autumn_train: int = 120
+    autumn_val: int = 40
 
     def splits(self, season: str) -> dict[str, int]:
         if season == "summer":

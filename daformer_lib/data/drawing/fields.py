@@ -80,7 +80,7 @@ def _lay_out(rng: np.random.Generator) -> tuple[list[np.ndarray], list[tuple]]:
 def _parcel(land: Land, box: np.ndarray) -> None:
     rng = land.rng
     outline = land.place(edge_of(box, rng.uniform(0.6, 1.6)))
-    kind = rng.random()
+    kind = rng.random() if min(box[2:] - box[:2]) > 14 else 1.0  # a strip is always a field
     crop = land.look.crop()
     if kind < WILD[0]:
         _wood(land, box)

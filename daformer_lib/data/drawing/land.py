@@ -19,6 +19,7 @@ SIDE = 128  # metres and finished pixels
 FINE = 3  # canvas pixels per metre
 BITS = 4  # of fraction that OpenCV gets with each vertex
 FIELD, TREES, TRACK, BUILDING, WATER, SOLAR = range(6)  # train ids
+OUTSIDE = 9.0  # metres beyond the picture: the shadow of what stands farther off does not reach it
 SUN = np.array([0.8, 0.6])  # where shadows fall: right and down
 
 
@@ -63,7 +64,8 @@ class Land:
         return inside > 0
 
     def tree(self, spot: np.ndarray, radius: float, colour: np.ndarray) -> None:
-        self.crowns.append((spot, radius, colour))
+        if (np.abs(spot - SIDE / 2) < SIDE / 2 + OUTSIDE).all():
+            self.crowns.append((spot, radius, colour))
 
 
 def cast_shadows(land: Land) -> None:
@@ -86,10 +88,11 @@ def paint_crowns(land: Land) -> None:
         _disc(land.label, spot, radius, TREES)
         _disc(land.image, spot, radius, (colour * 0.72).tolist())
         blobs = rng.normal(0, 0.42, (7, 2)).clip(-0.62, 0.62)
-        for blob in blobs[np.argsort(-blobs @ SUN)]:
-            light = 0.98 - 0.32 * float(blob @ SUN) + rng.uniform(-0.06, 0.06)
-            size = radius * rng.uniform(0.26, 0.42)
-            _disc(land.image, spot + blob * radius, size, (colour * light).tolist())
+        blobs = blobs[np.argsort(-blobs @ SUN)]
+        lights = 0.98 - 0.32 * (blobs @ SUN) + rng.uniform(-0.06, 0.06, 7)
+        sizes = radius * rng.uniform(0.26, 0.42, 7)
+        for blob, light, size in zip(spot + blobs * radius, lights, sizes):
+            _disc(land.image, blob, size, (colour * light).tolist())
 
 
 def photograph(land: Land) -> np.ndarray:
@@ -111,9 +114,10 @@ def _vertices(points: np.ndarray) -> np.ndarray:
 
 
 def _disc(canvas: np.ndarray, spot: np.ndarray, radius: float, value) -> None:
-    centre = _vertices(spot)
-    size = round(radius * FINE * (1 << BITS))
-    cv2.circle(canvas, (int(centre[0]), int(centre[1])), size, value, -1, 8, BITS)
+    unit = FINE * (1 << BITS)
+    x, y = spot.tolist()  # plain floats: two numbers are too few for numpy to be quick
+    centre = (round(x * unit), round(y * unit))
+    cv2.circle(canvas, centre, round(radius * unit), value, -1, 8, BITS)
 
 
 # --- shapes ------------------------------------------------------------------------------------
