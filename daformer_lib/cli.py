@@ -102,6 +102,8 @@ def study(
     profile: Profile = "study",
     output_dir: Path = Path("runs/study"),
     results: Path | None = None,
+    source: str | None = None,
+    target: str | None = None,
     data_root: str | None = None,
     jobs: int = 2,
 ) -> None:
@@ -109,7 +111,7 @@ def study(
     from daformer_lib.studies import collect, markdown_table, run_all, write_results
 
     wanted = [
-        recipes.experiment(row, profile, seed, data_root=data_root)
+        recipes.experiment(row, profile, seed, source, target, data_root)
         for seed in seeds
         for row in rows
     ]

@@ -57,6 +57,9 @@ class Evaluator:
         device: torch.device,
     ) -> None:
         self.experiment, self.models, self.writer, self.device = experiment, models, writer, device
+        # Labels that are missing are named now, not after the last step.
+        for split in {experiment.train.eval_split, *experiment.train.final_splits}:
+            target_dataset(experiment, split)
 
     def after(self, done: int, board: TensorBoardLogger) -> None:
         config = self.experiment.train
