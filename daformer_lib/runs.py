@@ -146,7 +146,10 @@ class Run:
         return max(found, key=lambda e: e.step).scores
 
     def curve(self, model: str = "student", split: str = "val") -> tuple[list[int], list[float]]:
-        """Steps and mIoU in percent of every evaluation."""
+        """Steps and mIoU in percent of every evaluation.
+
+        Only the last one is over all images where `max_eval_images` holds the others short.
+        """
         found = [e for e in self.evaluations if (e.model, e.split) == (model, split)]
         return [e.step for e in found], [100 * e.scores.miou() for e in found]
 
