@@ -110,6 +110,17 @@ def test_a_run_keeps_its_specs(own, tmp_path):
         train(experiment, tmp_path / "run")
 
 
+def test_missing_labels_of_val_are_named_before_training(own, root, tmp_path):
+    bare = dataclasses.replace(
+        FIELD_SPECS["autumn_trees"], name="bare", label_pattern="none/{split}/{stem}.png",
+        train_id_pattern="none_ids/{split}/{stem}.png",
+    )  # fmt: skip
+    path = save_spec(bare, root / "bare.yaml")
+    with pytest.raises(FileNotFoundError, match="bare/val have no train-id label"):
+        train(own().changed(data={"target": str(path)}), tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.csv").exists() or not Run(tmp_path / "run").metrics()
+
+
 def test_two_specs_of_the_same_photos_keep_their_statistics_apart(own, root):
     own("trees"), own("land")
     folder = root / "smoke" / "fields"
