@@ -92,13 +92,14 @@ class Kit:
 
     def run(self, experiment: Experiment) -> Run:
         """A run of any experiment, trained unless it exists."""
-        return self._trained([experiment])[0]
+        return self.trained(experiment)[0]
 
     def runs(self, *rows: str) -> dict[str, Run]:
         """Runs by row name; those that are missing are trained now, two at a time."""
-        return dict(zip(rows, self._trained([self.experiment(row) for row in rows])))
+        return dict(zip(rows, self.trained(*(self.experiment(row) for row in rows))))
 
-    def _trained(self, experiments: list[Experiment]) -> list[Run]:
+    def trained(self, *experiments: Experiment) -> list[Run]:
+        """Runs of any experiments, two at a time where they are missing."""
         with Progress(None, "train") as bar:
             return run_all(experiments, self.output_dir, report=bar)
 
