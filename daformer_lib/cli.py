@@ -26,6 +26,7 @@ app.command(name="check-data")(data_commands.check_data_command)
 app.command(name="inspect-data")(data_commands.inspect_data_command)
 app.command(name="probe")(speed_commands.probe_command)
 app.command(name="prepare-cache")(speed_commands.prepare_cache_command)
+app.command(name="make-fields")(data_commands.make_fields_command)
 
 
 @app.command(name="doctor")
@@ -127,6 +128,8 @@ def study(
     profile: Profile = "study",
     output_dir: Path = Path("runs/study"),
     results: Path | None = None,
+    source: str | None = None,
+    target: str | None = None,
     data_root: str | None = None,
     jobs: int = 2,
 ) -> None:
@@ -144,7 +147,7 @@ def study(
     if not rows or not seeds:
         raise ValueError("a study needs at least one of --rows and one of --seeds")
     wanted = [
-        recipes.experiment(row, profile, seed, data_root=data_root)
+        recipes.experiment(row, profile, seed, source, target, data_root)
         for seed in seeds
         for row in rows
     ]

@@ -59,10 +59,10 @@ class Evaluator:
         ranks: Ranks = ALONE,
     ) -> None:
         self.experiment, self.models, self.writer, self.device = experiment, models, writer, device
-        spec, config = get_spec(experiment.data.target), experiment.train
-        for split in (config.eval_split, *config.final_splits):
-            spec.require_split(split)  # now, not after the last step
         self.ranks = ranks
+        # A wrong split and missing labels are named now, not after the last step.
+        for split in {experiment.train.eval_split, *experiment.train.final_splits}:
+            target_dataset(experiment, split)
 
     def after(self, done: int, board: TensorBoardLogger) -> None:
         config = self.experiment.train
