@@ -82,11 +82,11 @@ class Evaluator:
         indices = [round(i) for i in chosen]
         images = torch.stack([to_tensors(*dataset.load(i))[0] for i in indices]).to(self.device)
         seen = {name: label_images(model, images) for name, model in self.models.items()}
-        student = seen["student"][0]
-        teacher = seen["teacher"][0] if "teacher" in seen else None
-        confidence = seen.get("teacher", seen["student"])[1]
         stems = tuple(dataset.stems[i] for i in indices)
-        return Snapshot(done, stems, student, teacher, confidence)
+        student, sure = seen["student"]
+        if "teacher" not in seen:
+            return Snapshot(done, stems, student, None, sure)
+        return Snapshot(done, stems, student, *seen["teacher"], sure)
 
 
 def label_images(model: nn.Module, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
