@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 import tyro
 
+from benchmarks.comparing import many_maps_benchmark
 from benchmarks.data import conversion_benchmark, mini_benchmark, sampling_benchmark
 from benchmarks.steps import peak_benchmark, step_benchmark
 from benchmarks.timing import Timed
@@ -27,6 +28,9 @@ def main(
     threads: int = 1,
     name: str = "cpu",
     peak: str = "",
+    comparing: bool = False,
+    images: int = 500,
+    tools: int = 10,
 ) -> None:
     """Compare the training step with one shaped like the authors', and time the data path.
 
@@ -35,17 +39,28 @@ def main(
         turns: measurements of each thing; the best counts. large_turns: the same for MiT-B5.
         threads: of torch. name: of the JSON file under benchmarks/results.
         peak: internal; "<network>:<ours|reference>" prints the peak memory of that step.
+        comparing: only the comparison of pseudo-labels: `images` x `tools` label maps of
+            2048x1024, the cost of a snapshot, a redraw. Writes benchmarks/results/comparing.json.
     """
     torch.set_num_threads(threads)
     if peak:
         network, which = peak.split(":")
         print(json.dumps(asdict(peak_benchmark(network, which)[0])))
         return
+    if comparing:
+        rows = many_maps_benchmark(images, tools)
+        write_rows(rows, "comparing", threads)
+        return
     rows = conversion_benchmark(turns) + sampling_benchmark(turns) + mini_benchmark(workers=2)
     for network in networks:
         rows += step_benchmark(network, turns if network == "tiny" else large_turns)
         rows.append(memory_row(network, threads))
         print(table(rows), flush=True)
+    write_rows(rows, name, threads)
+
+
+def write_rows(rows: list[Timed], name: str, threads: int) -> None:
+    print(table(rows))
     path = RESULTS / f"{name}.json"
     entries = [asdict(row) | {"ratio": row.ratio} for row in rows]
     write_json(path, {"machine": machine(), "threads": threads, "rows": entries})

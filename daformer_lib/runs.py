@@ -61,9 +61,7 @@ class Snapshot:
     student_label: np.ndarray  # (N, H, W) uint8 train id
     teacher_label: np.ndarray | None  # (N, H, W) uint8; None for runs without a teacher
     confidence: np.ndarray  # (N, H, W) uint8, probability x 255, of the teacher (else the student)
-    student_confidence: np.ndarray | None = (
-        None  # beside a teacher; None in old runs
-    )
+    student_confidence: np.ndarray | None = None  # beside a teacher; None in old runs
 
 
 class Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +32,10 @@ class GroundTruth:
 
     @property
     def stems(self) -> list[str]:
-        """Of the images on disk; empty where there are none."""
-        return self.spec.stems(self.data_root, self.split)
+        """Of the images and converted labels on disk; empty where there are none."""
+        of_labels = replace(self.spec, image_pattern=self.spec.train_id_pattern)
+        found = (spec.stems(self.data_root, self.split) for spec in (self.spec, of_labels))
+        return sorted(set().union(*found))
 
     @property
     def remedy(self) -> str:

@@ -1,5 +1,7 @@
 """Opening and reading a comparison: common images, one size, what is missing, clear errors."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -103,3 +105,10 @@ def test_other_classes_are_refused(scene, tiny, tmp_path, smoke):
     RunWriter(tmp_path / "run", smoke()).save_snapshot(Snapshot(1, ("i",), label, None, label))
     with pytest.raises(ValueError, match="tiny and minicityscapes differ"):
         open_comparison([tmp_path / "run", scene / "good"], spec=tiny)
+
+
+def test_truth_without_images_is_found_too(scene, tiny):
+    shutil.rmtree(tiny.root(scene) / "leftImg8bit")
+    comparison = opened(scene, tiny)
+    assert comparison.stems == ("town/a", "town/b")
+    assert comparison.has_truth and not comparison.has_images
