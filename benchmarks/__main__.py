@@ -40,7 +40,7 @@ def main(
         threads: of torch. name: of the JSON file under benchmarks/results.
         peak: internal; "<network>:<ours|reference>" prints the peak memory of that step.
         comparing: only the comparison of pseudo-labels: `images` (0: none) x `tools` label
-            maps of 2048x1024, the cost of a snapshot, a redraw. Writes benchmarks/results/comparing.json.
+            maps of 2048x1024, the cost of a snapshot, a redraw. Writes comparing.json.
     """
     torch.set_num_threads(threads)
     if peak:

@@ -87,6 +87,12 @@ def test_large_comparisons_are_cut_and_it_says_so(opened):
     assert "scaled from 48x32 to 24x16" in page
 
 
+def test_the_page_stops_growing(opened):
+    page = render_page(opened(), limits=Limits(megabytes=0.001))
+    assert "1 of the 2 images are in this page" in page
+    assert "--page-megabytes (now 0.001)" in page
+
+
 def test_without_truth_the_page_says_what_is_missing(opened, tmp_path):
     page = render_page(opened(data_root=tmp_path))
     assert "No truth for these images" in page and "Without truth nobody wins" in page
