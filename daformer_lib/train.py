@@ -7,7 +7,7 @@ generators made from (seed, step), so their position is the step itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from torch import Tensor, nn
 
 from daformer_lib.config import Experiment
 from daformer_lib.data.loaders import TrainBatch, training_batches
+from daformer_lib.divergence import broken_weights, likely_cause
 from daformer_lib.machine import machine
 from daformer_lib.models import Segmentor, build_segmentor
 from daformer_lib.optim import build_optimizer, set_learning_rates
 from daformer_lib.progress import Report, silent
-from daformer_lib.runs import Run, RunWriter, load_checkpoint
+from daformer_lib.runs import Run, RunWriter, newest_checkpoint
 from daformer_lib.specs import get_spec, get_specs
+from daformer_lib.stopping import StopRequest
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 from daformer_lib.uda.losses import daformer_losses, source_losses
 from daformer_lib.uda.teacher import Teacher
@@ -34,7 +36,7 @@ from daformer_lib.watching import Evaluator, LossLog
 
 
 class Diverged(RuntimeError):
-    """A loss became NaN or infinite; the last good checkpoint is untouched."""
+    """A loss or a weight became NaN or infinite; the last good checkpoint is untouched."""
 
 
 @dataclass
@@ -52,6 +54,12 @@ class Parts:
         """What is scored: "student", and "teacher" where there is one."""
         teacher = {} if self.teacher is None else {"teacher": self.teacher.model}
         return {"student": self.network, **teacher}
+
+    @property
+    def all_models(self) -> dict[str, nn.Module]:
+        """What a loss is made with: also the frozen encoder of the feature distance."""
+        anchor = {} if self.anchor is None else {"ImageNet encoder": self.anchor.encoder}
+        return {**self.models, **anchor}
 
 
 def train(
@@ -72,10 +80,15 @@ def train(
 
     Raises:
         Diverged: a loss is no finite number. ValueError: the folder holds another run.
+        Stopped: Ctrl-C or SIGTERM came; the state after the step that ran is saved.
     """
+    if stop_after is not None and stop_after < 1:
+        raise ValueError(f"stop_after {stop_after} must be at least 1 step, or left out")
     Path(folder).mkdir(parents=True, exist_ok=True)
-    with FileLock(Path(folder) / "lock"):  # a second process waits, then finds the run complete
-        return _train(experiment, folder, stop_after, report, fabric)
+    alone = fabric is None or fabric.world_size == 1  # several could not agree on the last step
+    # A second process waits for the lock, then finds the run complete.
+    with FileLock(Path(folder) / "lock"), StopRequest(listen=alone) as stop:
+        return _train(experiment, folder, stop_after, report, fabric, stop)
 
 
 def _train(
@@ -84,6 +97,7 @@ def _train(
     stop_after: int | None,
     report: Report,
     fabric: Fabric | None,
+    stop: StopRequest,
 ) -> Run:
     writer = RunWriter(folder, experiment)
     if (writer.folder / "result.json").exists():
@@ -92,7 +106,7 @@ def _train(
     parts = build_parts(experiment, fabric)
     log = LossLog(experiment.train.log_every)
     start, seconds = restore(parts, log, writer)
-    board = TensorBoardLogger(writer.folder, name="tb", version="", purge_step=start)
+    board = TensorBoardLogger(writer.folder, name="tb", version="", purge_step=start + 1)
     watch = Evaluator(experiment, parts.models, writer, fabric.device)
     end = min(experiment.train.steps, stop_after or experiment.train.steps)
     clock = time.perf_counter()
@@ -103,11 +117,16 @@ def _train(
             writer.add_metrics(row)
             board.log_metrics({k: v for k, v in row.items() if k != "step"}, step=done)
         watch.after(done, board)
-        if done % experiment.train.checkpoint_every == 0 or done == end:
+        saving = done % experiment.train.checkpoint_every == 0 or done == end or stop.requested
+        if saving:
             spent = seconds + time.perf_counter() - clock
+            require_finite_weights(parts, done)
             writer.flush()
+            board.save()
             writer.save_checkpoint(resumable_state(parts, log, done, spent))
         report(done, experiment.train.steps, log.line)
+        if saving:
+            stop.check(f"step {done} of {experiment.train.steps} is saved in {folder}")
     board.finalize("success")
     if end == experiment.train.steps:
         writer.finish(summary(Run(folder), seconds + time.perf_counter() - clock))
@@ -154,7 +173,7 @@ def training_step(
     for named in step_losses(parts, experiment, batch, mixing_rng(config.seed, step), seen, fabric):
         fabric.backward(torch.stack(list(named.values())).sum())
         losses |= {name: loss.detach() for name, loss in named.items()}
-    check_finite(losses, step, batch)
+    check_finite(losses, step, batch, lambda: blame(parts, experiment, step, batch))
     parts.optimizer.step()
     if "pseudo" in seen:
         losses["confident"] = seen["pseudo"].weight.amax()
@@ -184,14 +203,31 @@ def step_losses(
     )
 
 
-def check_finite(losses: dict[str, Tensor], step: int, batch: TrainBatch) -> None:
+def check_finite(
+    losses: dict[str, Tensor], step: int, batch: TrainBatch, cause: Callable[[], str]
+) -> None:
     for name, loss in losses.items():
         if not torch.isfinite(loss):
             raise Diverged(
                 f"step {step}: the {name} loss is {loss.item()}, with {', '.join(batch.files)}; "
-                "usual causes: a learning rate too high (lower optim.lr, lengthen warm-up) or "
-                "damaged weights. The last checkpoint is intact"
+                f"{cause()}. The last checkpoint is intact"
             )
+
+
+def blame(parts: Parts, experiment: Experiment, step: int, batch: TrainBatch) -> str:
+    """The likely cause of a loss that is no finite number."""
+    lr, classes = parts.optimizer.param_groups[0]["lr"], experiment.model.num_classes
+    return likely_cause(parts.all_models, batch, classes, step, lr)
+
+
+def require_finite_weights(parts: Parts, done: int) -> None:
+    """Asked before anything is kept: a checkpoint with NaN in it could never go on."""
+    for model, names in broken_weights(parts.models).items():
+        raise Diverged(
+            f"after step {done}: {len(names)} weight tensors of the {model} are not finite "
+            f"(first: {names[0]}), so nothing was saved; the learning rate is likely too high: "
+            "lower optim.lr or lengthen optim.warmup_steps. The last checkpoint is intact"
+        )
 
 
 def batches(experiment: Experiment, start: int, stop: int) -> Iterator[TrainBatch]:
@@ -225,10 +261,10 @@ def resumable_state(parts: Parts, log: LossLog, step: int, seconds: float) -> di
 
 def restore(parts: Parts, log: LossLog, writer: RunWriter) -> tuple[int, float]:
     """Load the last checkpoint, if any; returns (steps done, seconds spent)."""
-    if not writer.checkpoint_path.exists():
+    if not (writer.checkpoint_path.exists() or writer.previous_path.exists()):
         writer.rewind(0)
         return 0, 0.0
-    state = load_checkpoint(writer.checkpoint_path)
+    state = newest_checkpoint(writer.folder)
     parts.network.load_state_dict(state["student"])
     parts.optimizer.load_state_dict(state["optimizer"])
     if parts.teacher is not None:

@@ -60,6 +60,9 @@ class Evaluator:
     ) -> None:
         self.experiment, self.models, self.writer, self.device = experiment, models, writer, device
         self._known: dict[str, bool] = {}  # split -> whether it has labels
+        spec, config = get_spec(experiment.data.target), experiment.train
+        for split in (config.eval_split, *config.final_splits):
+            spec.require_split(split)  # now, not after the last step
 
     def after(self, done: int, board: TensorBoardLogger) -> None:
         config = self.experiment.train
