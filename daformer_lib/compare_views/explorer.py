@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import ipywidgets
-import numpy as np
 from IPython.display import display
 
 from daformer_lib.compare import Comparison, Survey, View, ranking, survey
@@ -97,7 +96,9 @@ class ComparisonExplorer(ipywidgets.VBox):
         spec = _painted(self.comparison, self.controls["palette"].value)
         marked = self._marker(look)
         panels = [
-            canvas.Panel("image", marked(picture_of_image(view, look))),
+            canvas.Panel(
+                "image", marked(picture(view, None, spec, replace(look, layer="confidence")))
+            ),
             canvas.Panel(SCENE_TITLES[look.layer], marked(picture(view, None, spec, look))),
         ]
         panels = panels[1:] if SCENE_TITLES[look.layer] == "image" else panels
@@ -182,11 +183,6 @@ class Frame:
 def page_frame(comparison: Comparison, height: int = 900, **options: Any) -> Frame:
     """The page of `write_page` inside a cell; it follows the pointer, and needs no kernel."""
     return Frame(render_page(comparison, **options), height)
-
-
-def picture_of_image(view: View, look: Look) -> np.ndarray:
-    """The photograph's part that the look shows."""
-    return picture(view, None, None, Look("confidence", region=look.region))
 
 
 def legend_html(view: View, spec: Any, layer: str) -> str:
