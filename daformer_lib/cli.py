@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 import tyro
 
-from daformer_lib import data_commands, model_commands, recipes, speed_commands
+from daformer_lib import compare_commands, data_commands, model_commands, recipes, speed_commands
 from daformer_lib.data.mini import MINI_NAMES, make_mini
 from daformer_lib.prepare import WORKERS, mini_counts, prepare
 from daformer_lib.progress import Progress
@@ -282,6 +282,7 @@ def export_visda_command(
         print(f"wrote {write_submission(networks, spec, root, archive, split, bar)}")
 
 
+app.command(name="compare")(compare_commands.compare)
 app.command(name="predict")(model_commands.predict)
 app.command(name="export-model")(model_commands.export_model)
 app.command(name="export-onnx")(model_commands.export_onnx)

@@ -5,7 +5,7 @@ specs/            copies of the YAML files of its data sets, where it has any: w
                   with, whatever becomes of the originals
 metrics.csv       step, rate, losses and confidence, every log_every steps
 evals.json        scores of student and teacher at each evaluation
-snapshots/        step_000800.npz: teacher label, confidence, student label of fixed images
+snapshots/        step_000800.npz: labels and confidence of teacher and student, fixed images
 checkpoints/      last.pt: everything needed to go on; previous.pt, until the run is complete
 tb/               TensorBoard
 result.json       written last: its presence means the run is complete
@@ -100,6 +100,7 @@ class Snapshot:
     student_label: np.ndarray  # (N, H, W) uint8 train id
     teacher_label: np.ndarray | None  # (N, H, W) uint8; None for runs without a teacher
     confidence: np.ndarray  # (N, H, W) uint8, probability x 255, of the teacher (else the student)
+    student_confidence: np.ndarray | None = None  # beside a teacher; None in old runs
 
 
 class Run:
@@ -182,7 +183,8 @@ class Run:
             with np.load(path, allow_pickle=False) as kept:
                 teacher = kept.get("teacher_label")
                 stems = tuple(str(s) for s in kept["stems"])
-                return Snapshot(step, stems, kept["student_label"], teacher, kept["confidence"])
+                student, sure = kept["student_label"], kept.get("student_confidence")
+                return Snapshot(step, stems, student, teacher, kept["confidence"], sure)
         except (BadZipFile, EOFError, KeyError, MemoryError, ValueError) as error:
             raise ValueError(f"{path} is damaged or no snapshot ({error}); delete it") from None
 
@@ -271,8 +273,9 @@ class RunWriter:
             "student_label": snapshot.student_label,
             "confidence": snapshot.confidence,
         }
-        if snapshot.teacher_label is not None:
-            arrays["teacher_label"] = snapshot.teacher_label
+        for name in ("teacher_label", "student_confidence"):
+            if getattr(snapshot, name) is not None:
+                arrays[name] = getattr(snapshot, name)
         data = io.BytesIO()
         np.savez_compressed(data, **arrays)
         write_atomic(self.folder / "snapshots" / f"step_{snapshot.step:06d}.npz", data.getvalue())
