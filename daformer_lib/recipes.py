@@ -9,7 +9,6 @@ challenge (`visda_recipes.py`) by name.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from typing import Any
 
 from daformer_lib.config import (
@@ -22,6 +21,7 @@ from daformer_lib.config import (
 )
 from daformer_lib.paper_recipes import PAPER_RECIPES
 from daformer_lib.specs import DatasetSpec, check_same_classes, get_spec, get_specs
+from daformer_lib.texts import nearest
 from daformer_lib.visda_recipes import VISDA_RECIPES
 
 Changes = dict[str, Any]
@@ -73,7 +73,7 @@ PROFILES: dict[str, Experiment] = {
         optim=dataclasses.replace(MINI_OPTIM, warmup_steps=4),
         train=TrainConfig(
             steps=12, log_every=4, eval_every=6, checkpoint_every=6, snapshot_every=6,
-            snapshot_images=2, final_splits=MINI_SPLITS,
+            snapshot_images=2, final_splits=MINI_SPLITS, fused=True,
         ),
     ),
     "demo": Experiment(
@@ -84,7 +84,7 @@ PROFILES: dict[str, Experiment] = {
         optim=MINI_OPTIM,
         train=TrainConfig(
             steps=800, eval_every=200, checkpoint_every=200, snapshot_every=200,
-            snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS,
+            snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS, fused=True,
         ),
     ),
     "study": Experiment(
@@ -96,7 +96,7 @@ PROFILES: dict[str, Experiment] = {
         optim=dataclasses.replace(MINI_OPTIM, warmup_steps=400),
         train=TrainConfig(
             steps=4000, eval_every=500, checkpoint_every=500, snapshot_every=1000,
-            snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS,
+            snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS, fused=True,
         ),
     ),
     "full": Experiment(name="full", model=ModelConfig(pretrained="pretrained/mit_b5.pth")),
@@ -183,6 +183,5 @@ def _row(row: str, profile: str) -> Experiment:
 
 def _named(table: dict[str, Any], name: str, kind: str) -> Any:
     if name not in table:
-        near = difflib.get_close_matches(name, table) or sorted(table)
-        raise KeyError(f"unknown {kind} {name!r}; did you mean {' or '.join(near)}?")
+        raise KeyError(f"unknown {kind} {name!r}; {nearest(name, table)}")
     return table[name]
