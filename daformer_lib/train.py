@@ -8,7 +8,7 @@ each batch (`processes.py`); what they share it for is the same whatever their n
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from daformer_lib.config import Experiment
 from daformer_lib.data.loaders import TrainBatch, training_batches
+from daformer_lib.divergence import broken_weights, likely_cause
 from daformer_lib.machine import machine
 from daformer_lib.models import Segmentor, build_segmentor
 from daformer_lib.optim import build_optimizer, set_learning_rates
@@ -39,8 +40,9 @@ from daformer_lib.processes import (
 )
 from daformer_lib.progress import Report, silent
 from daformer_lib.ranks import ALONE, Ranks
-from daformer_lib.runs import Run, RunWriter, load_checkpoint
+from daformer_lib.runs import Run, RunWriter, newest_checkpoint
 from daformer_lib.specs import get_spec, get_specs
+from daformer_lib.stopping import StopRequest
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 from daformer_lib.uda.losses import daformer_losses, source_parts
 from daformer_lib.uda.teacher import Teacher
@@ -48,7 +50,7 @@ from daformer_lib.watching import Evaluator, LossLog
 
 
 class Diverged(RuntimeError):
-    """A loss became NaN or infinite; the last good checkpoint is untouched."""
+    """A loss or a weight became NaN or infinite; the last good checkpoint is untouched."""
 
 
 @dataclass
@@ -66,6 +68,12 @@ class Parts:
         """What is scored: "student", and "teacher" where there is one."""
         teacher = {} if self.teacher is None else {"teacher": self.teacher.model}
         return {"student": self.network, **teacher}
+
+    @property
+    def all_models(self) -> dict[str, nn.Module]:
+        """What a loss is made with: also the frozen encoder of the feature distance."""
+        anchor = {} if self.anchor is None else {"ImageNet encoder": self.anchor.encoder}
+        return {**self.models, **anchor}
 
 
 def train(
@@ -88,15 +96,20 @@ def train(
 
     Raises:
         Diverged: a loss is no finite number. ValueError: the folder holds another run, or the
-        batch cannot be shared evenly.
+        batch cannot be shared evenly. Stopped: Ctrl-C or SIGTERM came; the state after the step
+        that ran is saved.
     """
+    if stop_after is not None and stop_after < 1:
+        raise ValueError(f"stop_after {stop_after} must be at least 1 step, or left out")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     fabric = fabric or default_fabric(experiment)
     start_processes(fabric)
     require_even_parts(experiment, ranks_of(fabric))
-    with run_lock(folder, fabric):  # a second training waits, then finds the run complete
-        return _train(experiment, folder, stop_after, report, fabric)
+    alone = fabric.world_size == 1  # several could not agree on the last step
+    # A second training waits for the lock, then finds the run complete.
+    with run_lock(folder, fabric), StopRequest(listen=alone) as stop:
+        return _train(experiment, folder, stop_after, report, fabric, stop)
 
 
 def _train(
@@ -105,6 +118,7 @@ def _train(
     stop_after: int | None,
     report: Report,
     fabric: Fabric,
+    stop: StopRequest,
 ) -> Run:
     ranks = ranks_of(fabric)
     writer = open_writer(folder, experiment, fabric)
@@ -114,7 +128,7 @@ def _train(
     log = LossLog(experiment.train.log_every)
     start, seconds = restore(parts, log, writer)
     require_same_start(start, folder, fabric)
-    board = TensorBoardLogger(writer.folder, name="tb", version="", purge_step=start)
+    board = TensorBoardLogger(writer.folder, name="tb", version="", purge_step=start + 1)
     watch = Evaluator(experiment, parts.models, writer, fabric.device, ranks)
     end = min(experiment.train.steps, stop_after or experiment.train.steps)
     clock = time.perf_counter()
@@ -125,12 +139,17 @@ def _train(
             writer.add_metrics(row)
             board.log_metrics({k: v for k, v in row.items() if k != "step"}, step=done)
         watch.after(done, board)
-        if done % experiment.train.checkpoint_every == 0 or done == end:
+        saving = done % experiment.train.checkpoint_every == 0 or done == end or stop.requested
+        if saving:
             spent = seconds + time.perf_counter() - clock
+            require_finite_weights(parts, done)
             writer.flush()
+            board.save()
             writer.save_checkpoint(resumable_state(parts, log, done, spent))
         if ranks.rank == 0:
             report(done, experiment.train.steps, log.line)
+        if saving:
+            stop.check(f"step {done} of {experiment.train.steps} is saved in {folder}")
     board.finalize("success")
     if end == experiment.train.steps and ranks.rank == 0:
         writer.finish(summary(Run(folder), seconds + time.perf_counter() - clock, ranks))
@@ -184,7 +203,7 @@ def training_step(
             losses[name] = losses.get(name, 0) + loss.detach() / config.accumulate
     average_statistics(list(parts.models.values()), ranks)
     losses = average_losses(losses, ranks)
-    check_finite(losses, step, batch)
+    check_finite(losses, step, batch, lambda: blame(parts, experiment, step, batch))
     parts.optimizer.step()
     if "pseudo" in seen:
         losses["confident"] = seen["pseudo"].weight.amax()
@@ -215,14 +234,31 @@ def step_losses(
     )
 
 
-def check_finite(losses: dict[str, Tensor], step: int, batch: TrainBatch) -> None:
+def check_finite(
+    losses: dict[str, Tensor], step: int, batch: TrainBatch, cause: Callable[[], str]
+) -> None:
     for name, loss in losses.items():
         if not torch.isfinite(loss):
             raise Diverged(
                 f"step {step}: the {name} loss is {loss.item()}, with {', '.join(batch.files)}; "
-                "usual causes: a learning rate too high (lower optim.lr, lengthen warm-up) or "
-                "damaged weights. The last checkpoint is intact"
+                f"{cause()}. The last checkpoint is intact"
             )
+
+
+def blame(parts: Parts, experiment: Experiment, step: int, batch: TrainBatch) -> str:
+    """The likely cause of a loss that is no finite number."""
+    lr, classes = parts.optimizer.param_groups[0]["lr"], experiment.model.num_classes
+    return likely_cause(parts.all_models, batch, classes, step, lr)
+
+
+def require_finite_weights(parts: Parts, done: int) -> None:
+    """Asked before anything is kept: a checkpoint with NaN in it could never go on."""
+    for model, names in broken_weights(parts.models).items():
+        raise Diverged(
+            f"after step {done}: {len(names)} weight tensors of the {model} are not finite "
+            f"(first: {names[0]}), so nothing was saved; the learning rate is likely too high: "
+            "lower optim.lr or lengthen optim.warmup_steps. The last checkpoint is intact"
+        )
 
 
 def batches(
@@ -259,10 +295,10 @@ def resumable_state(parts: Parts, log: LossLog, step: int, seconds: float) -> di
 
 def restore(parts: Parts, log: LossLog, writer: RunWriter) -> tuple[int, float]:
     """Load the last checkpoint, if any; returns (steps done, seconds spent)."""
-    if not writer.checkpoint_path.exists():
+    if not (writer.checkpoint_path.exists() or writer.previous_path.exists()):
         writer.rewind(0)
         return 0, 0.0
-    state = load_checkpoint(writer.checkpoint_path)
+    state = newest_checkpoint(writer.folder)
     parts.network.load_state_dict(state["student"])
     parts.optimizer.load_state_dict(state["optimizer"])
     if parts.teacher is not None:

@@ -59,6 +59,9 @@ class Evaluator:
         ranks: Ranks = ALONE,
     ) -> None:
         self.experiment, self.models, self.writer, self.device = experiment, models, writer, device
+        spec, config = get_spec(experiment.data.target), experiment.train
+        for split in (config.eval_split, *config.final_splits):
+            spec.require_split(split)  # now, not after the last step
         self.ranks = ranks
 
     def after(self, done: int, board: TensorBoardLogger) -> None:

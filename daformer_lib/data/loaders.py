@@ -9,6 +9,7 @@ target image is uniform; without it, pairs run through the product of both sets,
 from __future__ import annotations
 
 import dataclasses
+import signal
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -233,7 +234,17 @@ def training_batches(
         worker_init_fn=_one_thread,
         generator=torch.Generator(),  # else it draws from the global one, which dropout uses
     )
-    return iter(loader)
+    return _with_plain_errors(loader)
+
+
+def _with_plain_errors(loader: DataLoader) -> Iterator[TrainBatch]:
+    """A worker's error as it was raised there; the loader makes a traceback its text."""
+    try:
+        yield from loader
+    except (OSError, ValueError) as error:
+        kind, text = type(error), str(error)
+        _, found, message = text.rpartition(f"{kind.__name__}: ")
+        raise (kind(message.strip()) if found else error) from None
 
 
 def _as_is(batch: TrainBatch) -> TrainBatch:
@@ -241,5 +252,7 @@ def _as_is(batch: TrainBatch) -> TrainBatch:
 
 
 def _one_thread(worker: int) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to all: the training ends them, in order
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
