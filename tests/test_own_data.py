@@ -13,6 +13,7 @@ from daformer_lib import chapter, recipes, viz
 from daformer_lib.data.class_stats import stats_path
 from daformer_lib.data.fields import FIELD_SPECS, FieldCounts, make_fields
 from daformer_lib.evaluate import Scores
+from daformer_lib.files import write_png
 from daformer_lib.prepare import prepare
 from daformer_lib.runs import Run
 from daformer_lib.specs import get_spec, save_spec
@@ -110,12 +111,14 @@ def test_a_run_keeps_its_specs(own, tmp_path):
         train(experiment, tmp_path / "run")
 
 
-def test_missing_labels_of_val_are_named_before_training(own, root, tmp_path):
+def test_val_labels_that_are_missing_in_part_are_named_before_training(own, root, tmp_path):
     bare = dataclasses.replace(
         FIELD_SPECS["autumn_trees"], name="bare", label_pattern="none/{split}/{stem}.png",
         train_id_pattern="none_ids/{split}/{stem}.png",
     )  # fmt: skip
     path = save_spec(bare, root / "bare.yaml")
+    stem = bare.stems(root / "smoke", "val")[0]
+    write_png(bare.train_id_path(root / "smoke", "val", stem), np.zeros((128, 128), np.uint8))
     with pytest.raises(FileNotFoundError, match="bare/val have no train-id label"):
         train(own().changed(data={"target": str(path)}), tmp_path / "run")
     assert not (tmp_path / "run" / "metrics.csv").exists() or not Run(tmp_path / "run").metrics()
