@@ -22,7 +22,7 @@ from daformer_lib.progress import Progress
 from daformer_lib.report import AblationRow, CourseReport, PanelRow, StepTime, write_report
 from daformer_lib.runs import Run
 from daformer_lib.specs import RARE
-from daformer_lib.studies import run_all, run_folder
+from daformer_lib.studies import absent_classes, run_all, run_folder
 from daformer_lib.viz import denormalise
 
 ROOT = Path(__file__).parent.parent
@@ -173,6 +173,7 @@ def _notes(kit: Kit, runs: dict[str, Run]) -> list[str]:
             notes.append(
                 f"Here {TITLES[high]} did not beat {TITLES[low]}: expected the other way round."
             )
+    notes += absent_classes(runs.values(), split=SPLIT)
     if not RESULTS.joinpath("mini_study.json").exists():
         notes.append("There is no committed multi-seed study yet.")
     return notes

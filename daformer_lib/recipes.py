@@ -9,7 +9,6 @@ challenge (`visda_recipes.py`) by name.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from typing import Any
 
 from daformer_lib.config import (
@@ -22,6 +21,7 @@ from daformer_lib.config import (
 )
 from daformer_lib.paper_recipes import PAPER_RECIPES
 from daformer_lib.specs import check_same_classes, get_spec, get_specs
+from daformer_lib.texts import nearest
 from daformer_lib.visda_recipes import VISDA_RECIPES
 
 Changes = dict[str, Any]
@@ -170,6 +170,5 @@ def _row(row: str, profile: str) -> Experiment:
 
 def _named(table: dict[str, Any], name: str, kind: str) -> Any:
     if name not in table:
-        near = difflib.get_close_matches(name, table) or sorted(table)
-        raise KeyError(f"unknown {kind} {name!r}; did you mean {' or '.join(near)}?")
+        raise KeyError(f"unknown {kind} {name!r}; {nearest(name, table)}")
     return table[name]

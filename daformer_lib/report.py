@@ -183,4 +183,5 @@ def render(report: CourseReport) -> str:
 
 def write_report(report: CourseReport, path: str | Path) -> Path:
     """Write the page, whole or not at all."""
-    return write_atomic(path, render(report).encode())
+    # "replace": a file name may hold bytes that are no text in any encoding.
+    return write_atomic(path, render(report).encode(errors="replace"))

@@ -38,6 +38,7 @@ from daformer_lib.builtin_specs import (
 )
 from daformer_lib.dataset_spec import IGNORE, DatasetSpec, LabelEncoding
 from daformer_lib.spec_files import fingerprint, load_spec, save_spec
+from daformer_lib.texts import nearest
 from daformer_lib.visda_specs import SYNTHWASTE_AUG, ZEROWASTE_V1, ZEROWASTE_V2
 
 __all__ = [
@@ -97,7 +98,7 @@ def get_spec(name: str | Path) -> DatasetSpec:
         return SPECS[str(name)]
     if JOIN in str(name):
         raise KeyError(f"{name!r} is several data sets, which only a source may be; name one")
-    raise KeyError(f"unknown data set {name!r}; known: {sorted(SPECS)}, or a spec's .yaml file")
+    raise KeyError(f"unknown data set {name!r} (and no spec's .yaml file); {nearest(name, SPECS)}")
 
 
 def get_specs(names: str) -> tuple[DatasetSpec, ...]:

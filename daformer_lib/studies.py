@@ -17,12 +17,16 @@ from pathlib import Path
 import numpy as np
 
 from daformer_lib.config import Experiment
+from daformer_lib.evaluate import absence_notes
 from daformer_lib.files import read_json, write_atomic, write_json
 from daformer_lib.progress import Report, silent
 from daformer_lib.runs import Run
 from daformer_lib.specs import RARE, get_spec
+from daformer_lib.stopping import stop_all
+from daformer_lib.texts import markdown_cell
 
 JOBS = 2
+TRAIN_RUN = (sys.executable, "-m", "daformer_lib", "train-run", "--with-parent")
 POLL = 0.5  # seconds between looks at the processes
 # glibc returns large blocks to the system at once and page-faults them in again at the next layer:
 # keeping them saves about a tenth of a tiny network's step.
@@ -43,6 +47,12 @@ def run_folder(experiment: Experiment, folder: str | Path) -> Path:
     """Where the experiment's run lives; the key tells two configurations apart."""
     seed = experiment.train.seed
     return Path(folder) / f"{experiment.name}-seed{seed}-{experiment.key}"
+
+
+def require_jobs(jobs: int) -> None:
+    """Raises ValueError where no run could ever start; ask before data are drawn."""
+    if jobs < 1:
+        raise ValueError(f"jobs {jobs} must be at least 1: that many runs train side by side")
 
 
 @dataclass
@@ -69,6 +79,7 @@ def run_all(
     Raises:
         RunFailed: a process failed; the others were stopped and go on from their checkpoints.
     """
+    require_jobs(jobs)
     folders = [run_folder(e, folder) for e in experiments]
     waiting = [
         (place, e)
@@ -93,8 +104,7 @@ def run_all(
             names = ", ".join(c.folder.name.rsplit("-", 1)[0] for c in running)
             report(done, max(total, 1), names)
     finally:
-        for child in running:
-            child.process.terminate()
+        stop_all(child.process for child in running)
     return [Run(place) for place in folders]
 
 
@@ -105,7 +115,8 @@ def _start(folder: Path, experiment: Experiment) -> Child:
     (folder / "progress.json").unlink(missing_ok=True)
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "daformer_lib", "train-run", "--folder", str(folder)],
+            [*TRAIN_RUN, "--folder", str(folder)],
+            stdin=subprocess.PIPE,  # its end tells the child that this process is gone
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **CHILD_ENVIRONMENT},
@@ -193,6 +204,7 @@ def class_table(results: Sequence[RowResult]) -> str:
     head = " | ".join(["class", *(r.row for r in results)])
     lines = [f"| {head} |", "|---" * (1 + len(results)) + "|"]
     for i, name in enumerate(results[0].classes):
+        name = markdown_cell(name)
         label = f"**{name}**" if i in RARE else name
         lines.append(f"| {label} | " + " | ".join(_mean_iou(r, i) for r in results) + " |")
     return "\n".join(lines) + "\n"
@@ -211,6 +223,16 @@ def gain_table(results: Sequence[RowResult]) -> str:
         gain, error = paired_gain(low, high)
         lines.append(f"| {low.row} | {high.row} | {gain:+.1f} | {error:.1f} |")
     return "\n".join(lines) + "\n"
+
+
+def absent_classes(runs: Iterable[Run], model: str = "student", split: str = "test") -> list[str]:
+    """Sentences that name the classes without true pixels, each with the runs that it is about."""
+    said: dict[str, list[str]] = {}
+    for run in runs:
+        where = f"{run.name} seed {run.experiment.train.seed}"
+        for note in absence_notes(run.final(model, split), run.classes):
+            said.setdefault(note, []).append(where)
+    return [f"{note} ({', '.join(wheres)})" for note, wheres in said.items()]
 
 
 def paired_gain(low: RowResult, high: RowResult) -> tuple[float, float]:
@@ -262,6 +284,7 @@ def _results_page(runs: Sequence[Run], command: str) -> str:
             gain_table(results),
             "IoU by class, mean over seeds (rare classes in bold):\n",
             class_table(results),
+            *(f"{markdown_cell(note)}\n" for note in absent_classes(runs)),
         ]
     )
 

@@ -1,5 +1,6 @@
 """The reference step that speed is compared with does the same work as the real one."""
 
+import pytest
 import torch
 
 from benchmarks import reference, timing
@@ -43,3 +44,19 @@ def test_works_take_turns():
     seen = []
     best = timing.best_ms({"a": lambda: seen.append("a"), "b": lambda: seen.append("b")}, 2, 0)
     assert seen == ["a", "b", "a", "b"] and set(best) == {"a", "b"}
+
+
+def test_operations_and_bytes_are_counted_without_running():
+    from benchmarks.counts import forward_cost, step_costs
+
+    with torch.device("meta"):
+        layer, rows = torch.nn.Linear(3, 5, bias=False), torch.empty(2, 3)
+    cost = forward_cost(lambda: layer(rows))
+    assert (cost.flops, cost.kernels) == (2 * 2 * 3 * 5, 1)
+    assert cost.moved == 4 * (2 * 3 + 3 * 5 + 2 * 5)
+    one, kept_one = step_costs("tiny_mit", "isanet", crop=64, batch=1)
+    two, kept_two = step_costs("tiny_mit", "isanet", crop=64, batch=2)
+    for part in ("teacher: forward", "student, mixed: forward and backward"):
+        assert two[part].flops == pytest.approx(2 * one[part].flops, rel=0.02)
+    assert two["AdamW"] == one["AdamW"]
+    assert kept_one < kept_two <= 2 * kept_one

@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 
 from daformer_lib import files
+from daformer_lib.dataset_spec import is_below
 from daformer_lib.specs import DatasetSpec
 
 AUTHORS_FILE = "sample_class_stats.json"  # of the split `train`
@@ -123,23 +124,43 @@ def _made_from(spec: DatasetSpec, split: str, path: Path) -> str:
 
 def _parse(spec: DatasetSpec, split: str, path: Path) -> ClassStats:
     entries = files.read_json(path)
+    if not isinstance(entries, list) or not all(
+        isinstance(e, dict) and isinstance(e.get("file"), str) for e in entries
+    ):
+        raise ValueError(
+            f"{path} is no list of class statistics, one entry per file; delete it and convert the "
+            "data set again"
+        )
     stem_of = _stem_reader(spec, split)
     counts = np.zeros((len(entries), spec.num_classes), dtype=np.int64)
     stems = []
     for row, entry in zip(counts, entries, strict=True):
         for key, value in entry.items():
             if key == "file":
-                stems.append(stem_of(value))
-            elif key.isdecimal() and int(key) < spec.num_classes:
+                stems.append(_inside(stem_of(value), path))
+            elif key.isdecimal() and int(key) < spec.num_classes and _is_count(value):
                 row[int(key)] = value
             else:
                 raise ValueError(
                     f"{path}: class {key!r} of {entry['file']} is not a train id of {spec.name} "
-                    f"(0..{spec.num_classes - 1}); convert the data set again"
+                    f"(0..{spec.num_classes - 1}) with its pixels; convert the data set again"
                 )
     wanted = [i for i, stem in enumerate(stems) if fnmatchcase(stem, spec.include)]
     order = sorted(wanted, key=stems.__getitem__)
     return ClassStats(tuple(stems[i] for i in order), counts[order])
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < 2**63
+
+
+def _inside(stem: str, path: Path) -> str:
+    if is_below(stem):
+        return stem
+    raise ValueError(
+        f"{path} names the file {stem!r}, which leads out of the data set's folder; delete the "
+        "statistics and convert the data set again"
+    )
 
 
 def _stem_reader(spec: DatasetSpec, split: str):

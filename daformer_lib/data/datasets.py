@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from torch import Tensor
 
@@ -17,7 +18,9 @@ from daformer_lib.data import transforms
 from daformer_lib.data.class_stats import ClassStats, read_class_stats
 from daformer_lib.data.on_disk import conversion_command, image_stems, spread
 from daformer_lib.data.prepared import PreparedSplit
-from daformer_lib.specs import DatasetSpec
+from daformer_lib.specs import IGNORE, DatasetSpec
+
+_IGNORE_AS_0 = np.where(np.arange(256) == IGNORE, 0, np.arange(256)).astype(np.uint8)
 
 Sample = tuple[np.ndarray, np.ndarray | None]  # (H, W, 3) uint8 RGB, (H, W) uint8 train id
 
@@ -64,12 +67,23 @@ class SegmentationDataset:
         """(H, W) uint8 train ids at the label file's own size, which evaluation compares at."""
         path = self.spec.train_id_path(self.data_root, self.split, self.stems[index])
         try:
-            return files.read_gray(path)
+            return self._known_ids(files.read_gray(path), path)
         except FileNotFoundError:
             raise FileNotFoundError(
                 f"{path} is missing: the labels of {self.spec.name} are not converted; "
                 f"run: {self._command}"
             ) from None
+
+    def _known_ids(self, label: np.ndarray, path: Path) -> np.ndarray:
+        """The label, if it holds train ids only: others would end in an index error, or worse."""
+        count = self.spec.num_classes
+        if cv2.LUT(label, _IGNORE_AS_0).max(initial=0) >= count:
+            wrong = sorted(set(np.unique(label).tolist()) - {*range(count), IGNORE})
+            raise ValueError(
+                f"{path} holds {wrong[:5]}, train ids of {self.spec.name} are 0..{count - 1} and "
+                f"{IGNORE}; convert the labels again: {self._command}"
+            )
+        return label
 
     def load_for_evaluation(self, index: int) -> tuple[Tensor, np.ndarray]:
         """Image (3, h, w) float32 normalised at training size, and `full_label` (H, W) uint8."""

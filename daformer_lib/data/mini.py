@@ -7,10 +7,8 @@ Drawing is seeded, so an interrupted run goes on where it stopped and ends with 
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +19,9 @@ import numpy as np
 from daformer_lib.data.scenes import draw_scene
 from daformer_lib.files import (
     BrokenImage,
+    folder_lock,
     read_json,
+    remove_leftovers,
     verify_image,
     write_json,
     write_label_png,
@@ -29,6 +29,7 @@ from daformer_lib.files import (
     write_png,
 )
 from daformer_lib.specs import IGNORE, MINI_SIZE, MINI_VERSION, DatasetSpec, get_spec
+from daformer_lib.stopping import process_pool
 
 MARKER = "mini.json"  # in each set's folder: what was drawn, and whether all of it is there
 MINI_NAMES = ("minigta", "minisynthia", "minicityscapes")
@@ -88,7 +89,8 @@ def make_mini(
     roots = {}
     for name in names:
         roots[name] = get_spec(name).root(data_root)
-        _make_set(Path(data_root), name, counts, seed, workers, progress)
+        with folder_lock(roots[name]):
+            _make_set(Path(data_root), name, counts, seed, workers, progress)
     return roots
 
 
@@ -107,6 +109,7 @@ def _make_set(
     missing = [scene for scene in scenes if not _exists(scene, check=not marked_complete)]
     if missing or not marked_complete:
         write_json(marker, wanted | {"complete": False})
+        remove_leftovers(marker.parent)
         _draw_all(missing, len(scenes), workers, progress)
         write_json(marker, wanted | {"complete": True, "files": 2 * len(scenes)})
     elif progress:
@@ -121,12 +124,17 @@ def _prepare_folder(marker: Path, wanted: dict) -> None:
         if all(found.get(key) == value for key, value in wanted.items()):
             return
         shutil.rmtree(root)
-    elif root.exists() and any(root.iterdir()):
+    elif root.exists() and any(not _is_leftover(path) for path in root.iterdir()):
         raise FileExistsError(
             f"{root} holds files but no {MARKER}, so this program did not draw it; "
             "move it away or choose another data root"
         )
     write_json(marker, wanted | {"complete": False})
+
+
+def _is_leftover(path: Path) -> bool:
+    """Of a process that was killed while it wrote the marker, before anything else."""
+    return path.name.startswith(f".{MARKER}.")
 
 
 def _scenes(data_root: Path, name: str, counts: MiniCounts, seed: int) -> Iterator[Scene]:
@@ -178,10 +186,7 @@ def _run(chunks: list[list[Scene]], workers: int) -> Iterator[int]:
     if workers <= 1 or len(chunks) <= 1:
         yield from map(_draw_chunk, chunks)
         return
-    # "spawn" works on every system and beside threads; each worker then imports this module.
-    # An executor, since a multiprocessing.Pool waits for ever for a worker that cannot start.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
+    with process_pool(min(workers, len(chunks))) as pool:
         yield from pool.map(_draw_chunk, chunks)
 
 
