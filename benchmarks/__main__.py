@@ -13,6 +13,7 @@ from typing import Annotated
 import torch
 import tyro
 
+from benchmarks.comparing import many_maps_benchmark, redraw_benchmark, snapshot_benchmark
 from benchmarks.data import conversion_benchmark, mini_benchmark, sampling_benchmark
 from benchmarks.large import evaluation_rows, loader_rows, opening_row
 from benchmarks.steps import peak_benchmark, step_benchmark
@@ -38,6 +39,9 @@ def main(
     name: str = "cpu",
     remark: str = "",
     peak: str = "",
+    comparing: bool = False,
+    images: int = 500,
+    tools: int = 10,
 ) -> None:
     """Compare the training step with one shaped like the authors', and time the data path.
 
@@ -52,11 +56,18 @@ def main(
         settings: part.field=value for our step, such as train.precision=bf16-mixed.
         name: of the JSON file under benchmarks/results. remark: kept in it.
         peak: internal; "<network>:<ours|reference>" prints the peak memory of that step.
+        comparing: only the comparison of pseudo-labels: `images` (0: none) x `tools` label
+            maps of 2048x1024, the cost of a snapshot, a redraw. Writes comparing.json.
     """
     torch.set_num_threads(threads)
     if peak:
         network, which = peak.split(":")
         print(json.dumps([asdict(row) for row in peak_benchmark(network, which, device)]))
+        return
+    if comparing:
+        rows = redraw_benchmark(turns) + snapshot_benchmark(turns)
+        rows += many_maps_benchmark(images, tools) if images else []
+        write_rows(rows, "comparing", threads)
         return
     rows = data_rows(turns, eval_images) if data else []
     for network in networks:
@@ -66,6 +77,12 @@ def main(
             whole, peaks = process_rows(network, threads, device)
             rows += [whole, peaks] if apart else [peaks]
         print(table(rows), flush=True)
+    write_rows(rows, name, threads, settings, remark)
+
+
+def write_rows(
+    rows: list[Timed], name: str, threads: int, settings: tuple[str, ...] = (), remark: str = ""
+) -> None:
     path = RESULTS / f"{name}.json"
     entries = [asdict(row) | {"ratio": row.ratio} for row in rows]
     made = {"machine": machine(), "threads": threads, "settings": settings, "remark": remark}

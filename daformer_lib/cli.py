@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 import tyro
 
-from daformer_lib import data_commands, model_commands, recipes, speed_commands
+from daformer_lib import compare_commands, data_commands, model_commands, recipes, speed_commands
 from daformer_lib.data.mini import MINI_NAMES, make_mini
 from daformer_lib.prepare import WORKERS, mini_counts, prepare
 from daformer_lib.progress import Progress
@@ -26,6 +26,7 @@ app.command(name="check-data")(data_commands.check_data_command)
 app.command(name="inspect-data")(data_commands.inspect_data_command)
 app.command(name="probe")(speed_commands.probe_command)
 app.command(name="prepare-cache")(speed_commands.prepare_cache_command)
+app.command(name="make-fields")(data_commands.make_fields_command)
 
 
 @app.command(name="doctor")
@@ -76,8 +77,6 @@ def train_command(
     data_root: str | None = None,
     output_dir: Path = Path("runs/train"),
     stop_after: int | None = None,
-    batch_size: int | None = None,
-    accumulate: int = 1,
     devices: int | None = None,
     nodes: int | None = None,
     settings: speed_commands.Settings = (),
@@ -85,8 +84,6 @@ def train_command(
     """Train one row of the course or the paper; started again, it goes on where it stopped.
 
     Args:
-        batch_size: images of each domain in a step, over all processes; the row's by default.
-        accumulate: parts in which a process passes its images through the networks.
         devices, nodes: GPUs (without one: processes) on each machine, and machines; by default what
             torchrun says, else one. See docs/scaling.md.
         settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
@@ -96,8 +93,6 @@ def train_command(
     from daformer_lib.train import train
 
     experiment = recipes.experiment(row, profile, seed, source, target, data_root)
-    size = batch_size or experiment.data.batch_size
-    experiment = experiment.changed(data={"batch_size": size}, train={"accumulate": accumulate})
     experiment = with_settings(experiment, settings)
     with prepare_lock(output_dir):
         prepare_with_bar(experiment, profile)
@@ -133,6 +128,8 @@ def study(
     profile: Profile = "study",
     output_dir: Path = Path("runs/study"),
     results: Path | None = None,
+    source: str | None = None,
+    target: str | None = None,
     data_root: str | None = None,
     jobs: int = 2,
 ) -> None:
@@ -150,7 +147,7 @@ def study(
     if not rows or not seeds:
         raise ValueError("a study needs at least one of --rows and one of --seeds")
     wanted = [
-        recipes.experiment(row, profile, seed, data_root=data_root)
+        recipes.experiment(row, profile, seed, source, target, data_root)
         for seed in seeds
         for row in rows
     ]
@@ -285,6 +282,7 @@ def export_visda_command(
         print(f"wrote {write_submission(networks, spec, root, archive, split, bar)}")
 
 
+app.command(name="compare")(compare_commands.compare)
 app.command(name="predict")(model_commands.predict)
 app.command(name="export-model")(model_commands.export_model)
 app.command(name="export-onnx")(model_commands.export_onnx)

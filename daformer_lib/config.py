@@ -17,7 +17,6 @@ from daformer_lib.specs import CITYSCAPES, SPECS, source_names, stable_name
 
 Mode = Literal["source_only", "uda", "oracle"]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
-SAME_RESULT = ("channels_last", "fused", "checkpointing", "compile")  # of TrainConfig: only faster
 FeatureDistanceOn = Literal["things", "all", "everywhere"]
 
 
@@ -151,11 +150,11 @@ class TrainConfig:
     final_splits: tuple[str, ...] = ("val",)  # scored after the last step
     max_eval_images: int | None = None  # at evaluations before the last
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    accumulate: int = 1  # parts in which a batch passes through the networks, to save memory
     channels_last: bool = True  # memory layout of the convolutions: faster, same arithmetic
     fused: bool = False  # AdamW in one kernel: faster for small networks, another rounding
     checkpointing: bool = False  # a MiT's blocks are computed twice instead of kept: less memory
     compile: CompileMode | None = None  # torch.compile; "reduce-overhead" has CUDA graphs
-    accumulate: int = 1  # parts in which a batch passes through the networks, to save memory
 
     def __post_init__(self) -> None:
         for name in ("steps", "log_every", "eval_every", "checkpoint_every", "accumulate"):
@@ -222,10 +221,10 @@ class Experiment:
         values.pop("name")
         for place in ("data_root", "workers", "cache_bytes", "prepared"):
             values["data"].pop(place)
-        for way in SAME_RESULT:
-            values["train"].pop(way)
         if values["train"]["accumulate"] == 1:  # as it was before there was a choice
             values["train"].pop("accumulate")
+        for way in ("channels_last", "fused", "checkpointing", "compile"):  # the same, faster
+            values["train"].pop(way)
         names = [*source_names(self.data.source), self.data.target]
         values["versions"] = [SPECS[name].version for name in names if name in SPECS]
         for side in ("source", "target"):

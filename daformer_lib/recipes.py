@@ -20,7 +20,7 @@ from daformer_lib.config import (
     UDAConfig,
 )
 from daformer_lib.paper_recipes import PAPER_RECIPES
-from daformer_lib.specs import check_same_classes, get_spec, get_specs
+from daformer_lib.specs import DatasetSpec, check_same_classes, get_spec, get_specs
 from daformer_lib.texts import nearest
 from daformer_lib.visda_recipes import VISDA_RECIPES
 
@@ -148,9 +148,22 @@ def experiment(
     built = base.changed(name=row, data=data, train={"seed": seed})
     specs = (*get_specs(built.data.source), get_spec(built.data.target))
     check_same_classes(specs)
-    if any(spec.origin for spec in specs[:-1]):  # own data: label files of any size
-        built = built.changed(data={"rcs_min_pixels": None, "rcs_min_crop_pixels": None})
+    built = _own_data(built, specs[:-1], specs[-1])
     return built.changed(model={"num_classes": specs[-1].num_classes})
+
+
+def _own_data(
+    built: Experiment, sources: tuple[DatasetSpec, ...], target: DatasetSpec
+) -> Experiment:
+    """What a profile takes for granted of street scenes does not hold for sets from a file."""
+    if any(spec.origin for spec in sources):  # label files of any size
+        built = built.changed(data={"rcs_min_pixels": None, "rcs_min_crop_pixels": None})
+    if target.origin:
+        # No car's bonnet at the bottom of the pictures; and there may be no `test` split.
+        scored = tuple(s for s in built.train.final_splits if s in target.splits)
+        rows = {"ignore_top": 0, "ignore_bottom": 0}
+        built = built.changed(uda=rows, train={"final_splits": scored or ("val",)})
+    return built
 
 
 def _row(row: str, profile: str) -> Experiment:

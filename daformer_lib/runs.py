@@ -1,9 +1,11 @@
 """A run's folder: what training writes and everything else reads.
 
 config.json       the Experiment
+specs/            copies of the YAML files of its data sets, where it has any: what the run goes on
+                  with, whatever becomes of the originals
 metrics.csv       step, rate, losses and confidence, every log_every steps
 evals.json        scores of student and teacher at each evaluation
-snapshots/        step_000800.npz: teacher label, confidence, student label of fixed images
+snapshots/        step_000800.npz: labels and confidence of teacher and student, fixed images
 checkpoints/      last.pt: everything needed to go on; previous.pt, until the run is complete
 tb/               TensorBoard
 result.json       written last: its presence means the run is complete
@@ -28,9 +30,40 @@ from daformer_lib.config import Experiment
 from daformer_lib.evaluate import Scores
 from daformer_lib.files import read_json, remove_leftovers, write_atomic, write_json
 from daformer_lib.models.weight_files import read_plain
-from daformer_lib.specs import get_spec
+from daformer_lib.specs import (
+    JOIN,
+    DatasetSpec,
+    get_spec,
+    is_file_name,
+    save_spec,
+    source_names,
+)
 
 T = TypeVar("T")
+
+
+def write_config(folder: Path, experiment: Experiment) -> None:
+    """config.json, written once, and copies of the spec files that it names."""
+    path = folder / "config.json"
+    if path.exists():
+        return
+    for side in ("source", "target"):
+        for i, name in enumerate(source_names(getattr(experiment.data, side))):
+            if is_file_name(name):
+                save_spec(get_spec(name), folder / "specs" / f"{side}{i}.yaml")
+    write_json(path, experiment.to_dict())
+
+
+def read_config(folder: Path) -> Experiment:
+    """The experiment of a run's folder; spec files are the copies in it, where there are any."""
+    experiment = _understood(folder / "config.json", Experiment.from_dict)
+    kept = {}
+    for side in ("source", "target"):
+        names = source_names(getattr(experiment.data, side))
+        copies = [folder / "specs" / f"{side}{i}.yaml" for i in range(len(names))]
+        found = [str(c) if c.is_file() else name for c, name in zip(copies, names)]
+        kept[side] = JOIN.join(found)
+    return experiment.changed(data=kept)
 
 
 @dataclass(frozen=True)
@@ -67,6 +100,7 @@ class Snapshot:
     student_label: np.ndarray  # (N, H, W) uint8 train id
     teacher_label: np.ndarray | None  # (N, H, W) uint8; None for runs without a teacher
     confidence: np.ndarray  # (N, H, W) uint8, probability x 255, of the teacher (else the student)
+    student_confidence: np.ndarray | None = None  # beside a teacher; None in old runs
 
 
 class Run:
@@ -85,7 +119,7 @@ class Run:
 
     @cached_property
     def experiment(self) -> Experiment:
-        return _understood(self.folder / "config.json", Experiment.from_dict)
+        return read_config(self.folder)
 
     @cached_property
     def result(self) -> dict[str, Any]:
@@ -97,8 +131,13 @@ class Run:
         return self.experiment.name
 
     @property
+    def spec(self) -> DatasetSpec:
+        """Of the target."""
+        return get_spec(self.experiment.data.target)
+
+    @property
     def classes(self) -> tuple[str, ...]:
-        return get_spec(self.experiment.data.target).classes
+        return self.spec.classes
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
@@ -144,7 +183,8 @@ class Run:
             with np.load(path, allow_pickle=False) as kept:
                 teacher = kept.get("teacher_label")
                 stems = tuple(str(s) for s in kept["stems"])
-                return Snapshot(step, stems, kept["student_label"], teacher, kept["confidence"])
+                student, sure = kept["student_label"], kept.get("student_confidence")
+                return Snapshot(step, stems, student, teacher, kept["confidence"], sure)
         except (BadZipFile, EOFError, KeyError, MemoryError, ValueError) as error:
             raise ValueError(f"{path} is damaged or no snapshot ({error}); delete it") from None
 
@@ -181,16 +221,15 @@ class RunWriter:
         self.checkpoint_path, self.previous_path = checkpoint_paths(self.folder)
         self._evals: list[dict[str, Any]] = []
         self._rows: list[dict[str, Any]] = []
-        config = self.folder / "config.json"
-        if config.exists():
-            old = Experiment.from_dict(read_json(config))
+        if (self.folder / "config.json").exists():
+            old = read_config(self.folder)
             if old.key != experiment.key:
                 raise ValueError(
                     f"{folder} holds another run ({old.name}, key {old.key}, not "
-                    f"{experiment.key}); choose another folder or delete it"
+                    f"{experiment.key}); choose another folder or delete it. A spec's file that "
+                    "has changed makes another run"
                 )
-        else:
-            write_json(config, experiment.to_dict())
+        write_config(self.folder, experiment)
 
     def rewind(self, step: int) -> None:
         """Forget rows and evaluations after `step`: the run goes on from its checkpoint."""
@@ -234,8 +273,9 @@ class RunWriter:
             "student_label": snapshot.student_label,
             "confidence": snapshot.confidence,
         }
-        if snapshot.teacher_label is not None:
-            arrays["teacher_label"] = snapshot.teacher_label
+        for name in ("teacher_label", "student_confidence"):
+            if getattr(snapshot, name) is not None:
+                arrays[name] = getattr(snapshot, name)
         data = io.BytesIO()
         np.savez_compressed(data, **arrays)
         write_atomic(self.folder / "snapshots" / f"step_{snapshot.step:06d}.npz", data.getvalue())

@@ -24,6 +24,7 @@ def with_settings(experiment: Experiment, settings: Sequence[str]) -> Experiment
     Raises:
         ValueError: no such field, or a value of another type; the message names what is known.
     """
+    changes: dict[str, dict[str, Any]] = {}
     for setting in settings:
         place, _, text = setting.partition("=")
         part, _, field = place.partition(".")
@@ -32,8 +33,8 @@ def with_settings(experiment: Experiment, settings: Sequence[str]) -> Experiment
                 f"setting {setting!r} must be part.field=value, such as train.compile=default; "
                 f"parts: {list(PARTS)}"
             )
-        experiment = experiment.changed(**{part: {field: _value(experiment, part, field, text)}})
-    return experiment
+        changes.setdefault(part, {})[field] = _value(experiment, part, field, text)
+    return experiment.changed(**changes)  # together: one may need the other
 
 
 def _value(experiment: Experiment, part: str, field: str, text: str) -> Any:

@@ -92,7 +92,6 @@ def train(
         stop_after: end (with a checkpoint) once this many steps are done; the schedule keeps the
             experiment's own length.
         report: called with (steps done, steps, a short line).
-
         fabric: how many processes on what; by default what the environment says.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from daformer_lib.config import Experiment
 from daformer_lib.data.datasets import SegmentationDataset
+from daformer_lib.data.on_disk import label_stems
 from daformer_lib.data.transforms import to_tensors
 from daformer_lib.evaluate import Scores, evaluate, predict
 from daformer_lib.ranks import ALONE, Ranks
@@ -59,21 +61,33 @@ class Evaluator:
         ranks: Ranks = ALONE,
     ) -> None:
         self.experiment, self.models, self.writer, self.device = experiment, models, writer, device
-        spec, config = get_spec(experiment.data.target), experiment.train
-        for split in (config.eval_split, *config.final_splits):
-            spec.require_split(split)  # now, not after the last step
         self.ranks = ranks
+        self._known: dict[str, bool] = {}  # split -> whether it has labels
+        # A wrong split and labels of which some are missing are named now, not after the last step.
+        spec, config = get_spec(experiment.data.target), experiment.train
+        for split in {config.eval_split, *config.final_splits}:
+            spec.require_split(split)
+            target_dataset(experiment, split, self._labelled(split))
 
     def after(self, done: int, board: TensorBoardLogger) -> None:
         config = self.experiment.train
         last = done == config.steps
         if last or done % config.eval_every == 0:
-            for split in config.final_splits if last else (config.eval_split,):
+            splits = config.final_splits if last else (config.eval_split,)
+            for split in filter(self._labelled, splits):
                 self._score(done, split, None if last else config.max_eval_images, board)
         if self.ranks.rank:
             return
         if config.snapshot_every and (last or done % config.snapshot_every == 0):
             self.writer.save_snapshot(self._snapshot(done))
+
+    def _labelled(self, split: str) -> bool:
+        """Whether a split can be scored; a target may come without a single label."""
+        if split not in self._known:
+            self._known[split] = has_labels(self.experiment, split)
+            if not self._known[split]:
+                warnings.warn(f"no labels in {split}: not scored, only watched", stacklevel=2)
+        return self._known[split]
 
     def _score(self, done: int, split: str, limit: int | None, board: TensorBoardLogger) -> None:
         spec = get_spec(self.experiment.data.target)
@@ -86,16 +100,17 @@ class Evaluator:
 
     def _snapshot(self, done: int) -> Snapshot:
         config = self.experiment.train
-        dataset = target_dataset(self.experiment, config.eval_split)
+        labelled = self._labelled(config.eval_split)
+        dataset = target_dataset(self.experiment, config.eval_split, labelled)
         chosen = np.linspace(0, len(dataset) - 1, min(config.snapshot_images, len(dataset)))
         indices = [round(i) for i in chosen]
         images = torch.stack([to_tensors(*dataset.load(i))[0] for i in indices]).to(self.device)
         seen = {name: label_images(model, images) for name, model in self.models.items()}
-        student = seen["student"][0]
-        teacher = seen["teacher"][0] if "teacher" in seen else None
-        confidence = seen.get("teacher", seen["student"])[1]
         stems = tuple(dataset.stems[i] for i in indices)
-        return Snapshot(done, stems, student, teacher, confidence)
+        student, sure = seen["student"]
+        if "teacher" not in seen:
+            return Snapshot(done, stems, student, None, sure)
+        return Snapshot(done, stems, student, *seen["teacher"], sure)
 
 
 def joined(scores: Scores, ranks: Ranks, device: torch.device) -> Scores:
@@ -113,9 +128,18 @@ def label_images(model: nn.Module, images: Tensor) -> tuple[np.ndarray, np.ndarr
     return label.byte().cpu().numpy(), (confidence * 255).round().byte().cpu().numpy()
 
 
-def target_dataset(experiment: Experiment, split: str) -> SegmentationDataset:
+def target_dataset(
+    experiment: Experiment, split: str, labelled: bool = True
+) -> SegmentationDataset:
     data = experiment.data
-    return SegmentationDataset(get_spec(data.target), data.data_root, split)
+    return SegmentationDataset(get_spec(data.target), data.data_root, split, labelled)
+
+
+def has_labels(experiment: Experiment, split: str) -> bool:
+    """False where no image has a label file, be it converted or the data set's own."""
+    spec, root = get_spec(experiment.data.target), experiment.data.data_root
+    converted = (spec.train_id_path(root, split, stem) for stem in spec.stems(root, split))
+    return any(path.is_file() for path in converted) or bool(label_stems(spec, root, split))
 
 
 def evaluation_samples(

@@ -1,5 +1,8 @@
 """The training loop at smoke size: it learns, resumes to the bit, and says what went wrong."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -94,3 +97,21 @@ def test_divergence_keeps_the_last_checkpoint(smoke, tmp_path):
     with pytest.raises(Diverged, match="last checkpoint is intact"):
         train(experiment, tmp_path / "run")
     assert np.isfinite(Run(tmp_path / "run")._checkpoint()["step"])
+
+
+def test_a_target_without_labels_is_watched_but_not_scored(tmp_path, smoke):
+    whole, bare = Path(smoke().data.data_root), tmp_path / "data"
+    shutil.copytree(whole / "minigta", bare / "minigta")
+    without = shutil.ignore_patterns("gtFine", "sample_class_stats_*")
+    shutil.copytree(whole / "minicityscapes", bare / "minicityscapes", ignore=without)
+    experiment = smoke(
+        "self_training",
+        data={"data_root": str(bare)},
+        train={"steps": 2, "snapshot_every": 1, "eval_every": 1},
+    )
+    with pytest.warns(UserWarning, match="no labels in val: not scored, only watched"):
+        run = train(experiment, tmp_path / "run")
+    assert run.is_complete and run.evaluations == [] and run.result["miou"] == {}
+    assert run.snapshot_steps() == [1, 2]
+    seen = run.snapshot(2)
+    assert seen.student_confidence.shape == seen.teacher_label.shape == (2, 128, 256)

@@ -5,13 +5,15 @@ pair that the conversion skipped is not in them, so training never sees it.
 The form is the authors' (lhoyer/DAFormer): a JSON list of {"file": ..., "<train id>": pixels, ...}.
 Departs from it: "file" is the stem, and there is one file per split; theirs is read as well.
 Specs of a part of a folder (`include`: the fog images of ACDC) have files of their own, and read
-the whole folder's where they have none.
+the whole folder's where they have none. So do specs from a YAML file, by where their train ids lie:
+several may describe the same photos.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import io
 import json
 import re
@@ -58,7 +60,15 @@ def count_pixels(ids: np.ndarray) -> np.ndarray:
 
 def stats_path(spec: DatasetSpec, data_root: str | Path, split: str) -> Path:
     part = "" if spec.include == "*" else f"{spec.name}_"
-    return spec.root(data_root) / f"sample_class_stats_{part}{split}.json"
+    name = f"sample_class_stats_{part}{results_mark(spec)}{split}.json"
+    return spec.root(data_root) / name
+
+
+def results_mark(spec: DatasetSpec) -> str:
+    """Tells the results of specs from a file apart: "1f3a9c_"; empty for a built-in one."""
+    if not spec.origin:
+        return ""
+    return hashlib.sha256(spec.train_id_pattern.encode()).hexdigest()[:6] + "_"
 
 
 def write_class_stats(

@@ -1,0 +1,210 @@
+// The pictures: one row per layer, one column for the scene and one per source.
+const panels = []; // { canvas, layer, run (null: the scene), caption }
+
+const hasLayer = {
+  label: true, sure: runs.some((run) => run.hasConfidence),
+  confidence: runs.some((run) => run.hasConfidence), error: data.hasTruth,
+  disagreement: runs.length > 1,
+};
+const SCENES = {
+  label: data.hasTruth ? "truth" : "image", sure: data.hasTruth ? "truth" : "image",
+  confidence: "image", error: "how many are wrong", disagreement: "how many differ",
+};
+
+function buildPanels() {
+  const grid = $("panels");
+  grid.textContent = "";
+  panels.length = 0;
+  grid.style.gridTemplateColumns = `repeat(${runs.length + 1}, minmax(210px, ${WIDTH * 2}px))`;
+  grid.append(head("scene", "#c5ccd3"));
+  runs.forEach((run, r) => grid.append(head(run.name, run.colour, r)));
+  for (const layer of Object.keys(LAYERS)) {
+    if (!state.rows.has(layer)) continue;
+    for (let r = -1; r < runs.length; r++) grid.append(panel(layer, r < 0 ? null : r));
+  }
+}
+function head(name, colour, r) {
+  const made = element("div", "head", name);
+  made.style.borderColor = css(colour);
+  const below = element("small", "", r === undefined ? "\u00a0" : "");
+  if (r !== undefined) below.id = `weight-${r}`;
+  made.append(below);
+  return made;
+}
+function panel(layer, r) {
+  const figure = element("figure");
+  const canvas = element("canvas");
+  canvas.width = WIDTH;
+  canvas.height = HEIGHT;
+  canvas.style.aspectRatio = `${WIDTH} / ${HEIGHT}`;
+  canvas.dataset.layer = layer;
+  canvas.dataset.run = r === null ? "scene" : runs[r].name;
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", `${r === null ? SCENES[layer] : `${runs[r].name}: ${LAYERS[layer]}`}`);
+  const caption = element("figcaption");
+  caption.append(element("span", "", r === null ? SCENES[layer] : LAYERS[layer]), element("span"));
+  figure.append(canvas, caption);
+  panels.push({ canvas, layer, run: r, note: caption.lastChild });
+  return figure;
+}
+
+// --- one image at one step, unpacked.
+async function load(image, step) {
+  const places = runs.map((run) => placeAt(run, step));
+  const [picture, truth, ...rest] = await Promise.all([
+    pictureOf(image), truthOf(image),
+    ...places.map((place, r) => labelOf(image, r, place)),
+    ...places.map((place, r) => sureOf(image, r, place)),
+  ]);
+  const labels = rest.slice(0, runs.length), sures = rest.slice(runs.length);
+  return { image, step, picture, truth, labels, sures, vote: vote(labels) };
+}
+// What most sources say; of equal ones, the earlier source's.
+function vote(labels) {
+  if (labels.length < 3) return labels[0];
+  const best = labels[0].slice();
+  for (let i = 0; i < best.length; i++) {
+    let most = 0;
+    for (const label of labels) {
+      let votes = 0;
+      for (const other of labels) votes += other[i] === label[i];
+      if (votes > most) { most = votes; best[i] = label[i]; }
+    }
+  }
+  return best;
+}
+
+// --- colours of 256 values as 32-bit pixels.
+const pixel = ([red, green, blue]) => (255 << 24 | blue << 16 | green << 8 | red) >>> 0;
+function labelTable() {
+  const table = new Uint32Array(256).fill(pixel(data.colours.ignored));
+  palette().forEach((colour, id) => {
+    const shown = !state.classes.size || state.classes.has(id);
+    table[id] = pixel(shown ? colour : data.colours.faded);
+  });
+  return table;
+}
+const dimmed = (colour, factor = 0.24) => colour.map((v) => Math.round(v * factor));
+const confidenceTable = (from) => Uint32Array.from(
+  data.confidenceColours, (c, level) => pixel(level >= from ? c : dimmed(c, 0.42)));
+const countTable = () => Uint32Array.from(
+  { length: 256 }, (_, n) => pixel(n ? data.colours.apart[Math.min(n, 4) - 1] : data.colours.agree));
+
+// --- the pixels of a panel; null where there is nothing to show.
+function paint(view, layer, r) {
+  const { labels, sures, truth } = view;
+  const out = new Uint32Array(WIDTH * HEIGHT);
+  const concerned = (i, label) => !state.classes.size ||
+    state.classes.has(label[i]) || (truth && state.classes.has(truth[i]));
+  const faded = pixel(data.colours.faded), ignored = pixel(data.colours.ignored);
+  if (r === null) {
+    if (layer === "label" || layer === "sure") return truth && painted(out, truth, labelTable());
+    if (layer === "confidence") return null; // the picture itself
+    const table = countTable();
+    if (layer === "error" && !truth) return null;
+    for (let i = 0; i < out.length; i++) {
+      let n = 0;
+      const against = layer === "error" ? truth[i] : view.vote[i];
+      for (const label of labels) n += label[i] !== against;
+      out[i] = layer === "error" && truth[i] === IGNORE ? ignored : table[n];
+    }
+    return out;
+  }
+  const label = labels[r], sure = sures[r], from = sureFrom(state.threshold);
+  if (layer === "label") return painted(out, label, labelTable());
+  if (layer === "sure") {
+    if (!sure) return null;
+    const table = labelTable();
+    const dark = Uint32Array.from(table, (p) => pixel(dimmed([p & 255, p >> 8 & 255, p >> 16 & 255])));
+    for (let i = 0; i < out.length; i++) out[i] = (sure[i] >= from ? table : dark)[label[i]];
+    return out;
+  }
+  if (layer === "confidence") {
+    if (!sure) return null;
+    const table = confidenceTable(from);
+    for (let i = 0; i < out.length; i++) {
+      out[i] = !state.classes.size || state.classes.has(label[i]) ? table[sure[i]] : faded;
+    }
+    return out;
+  }
+  if (layer === "error") {
+    if (!truth) return null;
+    const right = pixel(data.colours.right), wrong = pixel(data.colours.wrong);
+    for (let i = 0; i < out.length; i++) {
+      out[i] = truth[i] === IGNORE ? ignored : !concerned(i, label) ? faded
+        : label[i] === truth[i] ? right : wrong;
+    }
+    return out;
+  }
+  const table = labelTable(), agree = pixel(data.colours.agree);
+  for (let i = 0; i < out.length; i++) out[i] = label[i] === view.vote[i] ? agree : table[label[i]];
+  return out;
+}
+function painted(out, label, table) {
+  for (let i = 0; i < out.length; i++) out[i] = table[label[i]];
+  return out;
+}
+
+// --- drawing, with the part of the image that the zoom leaves.
+const stage = element("canvas");
+stage.width = WIDTH;
+stage.height = HEIGHT;
+function region() {
+  const wide = 1 / state.zoom;
+  const clamp = (middle) => Math.min(Math.max(middle - wide / 2, 0), 1 - wide);
+  return { x: clamp(state.x) * WIDTH, y: clamp(state.y) * HEIGHT, w: wide * WIDTH, h: wide * HEIGHT };
+}
+function drawPanel({ canvas, layer, run, note }, view) {
+  const scale = Math.max(1, Math.ceil((canvas.clientWidth || WIDTH) * (window.devicePixelRatio || 1) / WIDTH));
+  canvas.width = WIDTH * scale;
+  canvas.height = HEIGHT * scale;
+  const pen = canvas.getContext("2d");
+  const { x, y, w, h } = region();
+  const put = (source, alpha) => {
+    pen.imageSmoothingEnabled = false;
+    pen.globalAlpha = alpha;
+    pen.drawImage(source, x, y, w, h, 0, 0, canvas.width, canvas.height);
+    pen.globalAlpha = 1;
+  };
+  pen.fillStyle = css(data.colours.faded);
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  const pixels = paint(view, layer, run);
+  const overlaid = layer === "label" || layer === "sure";
+  if (view.picture && (overlaid || pixels === null)) put(view.picture, 1);
+  if (pixels) {
+    stage.getContext("2d").putImageData(
+      new ImageData(new Uint8ClampedArray(pixels.buffer), WIDTH, HEIGHT), 0, 0);
+    put(stage, overlaid && view.picture ? state.opacity : 1);
+  } else if (!view.picture || run !== null) {
+    pen.fillStyle = "#5f6c79";
+    pen.font = `${13 * scale}px sans-serif`;
+    pen.textAlign = "center";
+    pen.fillText("not known", canvas.width / 2, canvas.height / 2);
+  }
+  note.textContent = noteOf(view, layer, run);
+}
+// The number under a panel: of the whole image, whatever the zoom.
+function noteOf(view, layer, r) {
+  const { truth } = view;
+  if (r === null) return "";
+  const label = view.labels[r], sure = view.sures[r];
+  let part = 0, whole = label.length;
+  if (layer === "confidence" || layer === "sure") {
+    if (!sure) return "no confidence";
+    const from = sureFrom(state.threshold);
+    for (let i = 0; i < whole; i++) part += sure[i] >= from;
+    return `${percent(part / whole)} % of the image ≥ ${state.threshold.toFixed(3)}`;
+  }
+  if (layer === "disagreement") {
+    for (let i = 0; i < whole; i++) part += label[i] !== view.vote[i];
+    return `${percent(part / whole)} % differ`;
+  }
+  if (!truth) return "";
+  whole = 0;
+  for (let i = 0; i < label.length; i++) {
+    if (truth[i] === IGNORE) continue;
+    whole += 1;
+    part += label[i] !== truth[i];
+  }
+  return whole ? `${percent(part / whole)} % wrong` : "";
+}
