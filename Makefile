@@ -64,4 +64,4 @@ lock: $(STAMP)  ## after a change of pyproject.toml
 	  --no-emit-index-url --no-annotate --extra test pyproject.toml -o requirements.lock
 
 clean:  ## the environment, drawn data and runs
-	rm -rf $(VENV) data/mini* data/smoke data/real_layouts* runs
+	rm -rf $(VENV) data/mini* data/fields/summer data/fields/autumn data/smoke data/real_layouts* runs

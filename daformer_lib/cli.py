@@ -10,11 +10,12 @@ from typing import Literal
 import torch
 import tyro
 
-from daformer_lib import compare_commands, data_commands, model_commands, recipes
+from daformer_lib import compare_commands, data_commands, model_commands, recipes, speed_commands
 from daformer_lib.data.mini import MINI_NAMES, make_mini
 from daformer_lib.prepare import WORKERS, mini_counts, prepare
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
+from daformer_lib.settings import with_settings
 from daformer_lib.specs import CITYSCAPES
 from daformer_lib.stopping import end_with_parent, exit_status, sigterm_raises
 from daformer_lib.texts import complaint
@@ -23,6 +24,9 @@ Profile = Literal["smoke", "demo", "study", "full"]
 app = tyro.extras.SubcommandApp()
 app.command(name="check-data")(data_commands.check_data_command)
 app.command(name="inspect-data")(data_commands.inspect_data_command)
+app.command(name="probe")(speed_commands.probe_command)
+app.command(name="prepare-cache")(speed_commands.prepare_cache_command)
+app.command(name="make-fields")(data_commands.make_fields_command)
 
 
 @app.command(name="doctor")
@@ -73,17 +77,32 @@ def train_command(
     data_root: str | None = None,
     output_dir: Path = Path("runs/train"),
     stop_after: int | None = None,
+    devices: int | None = None,
+    nodes: int | None = None,
+    settings: speed_commands.Settings = (),
 ) -> None:
-    """Train one row of the course or the paper; started again, it goes on where it stopped."""
+    """Train one row of the course or the paper; started again, it goes on where it stopped.
+
+    Args:
+        devices, nodes: GPUs (without one: processes) on each machine, and machines; by default what
+            torchrun says, else one. See docs/scaling.md.
+        settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
+    """
+    from daformer_lib.processes import default_fabric, prepare_lock, start_processes
     from daformer_lib.studies import run_folder
     from daformer_lib.train import train
 
     experiment = recipes.experiment(row, profile, seed, source, target, data_root)
-    prepare_with_bar(experiment, profile)
+    experiment = with_settings(experiment, settings)
+    with prepare_lock(output_dir):
+        prepare_with_bar(experiment, profile)
     folder = run_folder(experiment, output_dir)
-    with Progress(experiment.train.steps, row) as bar:
-        run = train(experiment, folder, stop_after=stop_after, report=bar)
-    print_scores(run)
+    fabric = default_fabric(experiment, devices, nodes)
+    start_processes(fabric)
+    with Progress(experiment.train.steps, row, look="quiet" if fabric.global_rank else None) as bar:
+        run = train(experiment, folder, stop_after=stop_after, report=bar, fabric=fabric)
+    if fabric.global_rank == 0:
+        print_scores(run)
 
 
 @app.command(name="train-run")
@@ -109,6 +128,8 @@ def study(
     profile: Profile = "study",
     output_dir: Path = Path("runs/study"),
     results: Path | None = None,
+    source: str | None = None,
+    target: str | None = None,
     data_root: str | None = None,
     jobs: int = 2,
 ) -> None:
@@ -126,7 +147,7 @@ def study(
     if not rows or not seeds:
         raise ValueError("a study needs at least one of --rows and one of --seeds")
     wanted = [
-        recipes.experiment(row, profile, seed, data_root=data_root)
+        recipes.experiment(row, profile, seed, source, target, data_root)
         for seed in seeds
         for row in rows
     ]

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from daformer_lib.specs import CITYSCAPES, SPECS, source_names, stable_name
 
 Mode = Literal["source_only", "uda", "oracle"]
+CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 FeatureDistanceOn = Literal["things", "all", "everywhere"]
 
 
@@ -50,7 +51,7 @@ class DataConfig:
     target: str = "cityscapes"
     data_root: str = "data"
     crop: tuple[int, int] = (512, 512)  # (height, width)
-    batch_size: int = 2  # images of each domain in a step
+    batch_size: int = 2  # images of each domain in a step, over all processes
     workers: int = 4  # loader processes; 0 = in this process
     rcs_temperature: float | None = None  # Rare Class Sampling; None = uniform sampling
     rcs_min_pixels: int | None = 3000  # on the label file at its own size; None = by its area
@@ -61,6 +62,7 @@ class DataConfig:
     max_source_images: int | None = None
     max_target_images: int | None = None
     cache_bytes: int = 0  # decoded images kept in memory
+    prepared: bool = False  # read what `prepare-cache` decoded and resized, where it is current
 
     def __post_init__(self) -> None:
         height, width = self.crop
@@ -148,9 +150,14 @@ class TrainConfig:
     final_splits: tuple[str, ...] = ("val",)  # scored after the last step
     max_eval_images: int | None = None  # at evaluations before the last
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    accumulate: int = 1  # parts in which a batch passes through the networks, to save memory
+    channels_last: bool = True  # memory layout of the convolutions: faster, same arithmetic
+    fused: bool = False  # AdamW in one kernel: faster for small networks, another rounding
+    checkpointing: bool = False  # a MiT's blocks are computed twice instead of kept: less memory
+    compile: CompileMode | None = None  # torch.compile; "reduce-overhead" has CUDA graphs
 
     def __post_init__(self) -> None:
-        for name in ("steps", "log_every", "eval_every", "checkpoint_every"):
+        for name in ("steps", "log_every", "eval_every", "checkpoint_every", "accumulate"):
             _require(getattr(self, name) > 0, f"{name} {getattr(self, name)} must be positive")
         _require(self.seed >= 0, f"seed {self.seed} must not be negative")
         for name in ("snapshot_every", "snapshot_images"):
@@ -182,6 +189,11 @@ class Experiment:
             self.mode != "uda" or rows < height,
             f"ignore_top + ignore_bottom = {rows} leaves no row of a crop {height} high",
         )
+        size, parts = self.data.batch_size, self.train.accumulate
+        _require(
+            size % parts == 0,
+            f"accumulate {parts} must divide batch_size {size}; try {math.gcd(size, parts)}",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -207,8 +219,12 @@ class Experiment:
         """
         values = self.to_dict()
         values.pop("name")
-        for place in ("data_root", "workers", "cache_bytes"):
+        for place in ("data_root", "workers", "cache_bytes", "prepared"):
             values["data"].pop(place)
+        if values["train"]["accumulate"] == 1:  # as it was before there was a choice
+            values["train"].pop("accumulate")
+        for way in ("channels_last", "fused", "checkpointing", "compile"):  # the same, faster
+            values["train"].pop(way)
         names = [*source_names(self.data.source), self.data.target]
         values["versions"] = [SPECS[name].version for name in names if name in SPECS]
         for side in ("source", "target"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -44,6 +44,19 @@ def check_data_command(
         print("all there")
         return 0
     return 1
+
+
+def make_fields_command(
+    data_root: str = "data", profile: Literal["smoke", "demo"] = "demo"
+) -> None:
+    """Draw the worked example of your own data: fields from the air in two seasons, with specs."""
+    from daformer_lib.data.fields import FIELD_SPECS, make_fields
+    from daformer_lib.prepare import WORKERS, field_counts
+
+    with Progress(None, "draw") as bar:
+        folder = make_fields(data_root, field_counts(profile), workers=WORKERS, progress=bar)
+    for name in FIELD_SPECS:
+        print(f"wrote {folder / f'{name}.yaml'}")
 
 
 def inspect_data_command(

@@ -49,6 +49,7 @@ class DatasetSpec:
     include: str = "*"  # only stems like this one (shell wildcards; * also crosses folders)
     ignore: int = IGNORE
     evaluated: tuple[int, ...] = field(default=())  # train ids in the mean IoU; all by default
+    rare: tuple[int, ...] = field(default=())  # train ids that tables and figures set apart
     stand_in_for: str = ""  # the real data set that a drawn mini domain imitates
     version: str = ""  # of the files: runs on another version are other runs
     origin: str = field(default="", compare=False)  # the YAML file it was read from; "" = built in
@@ -144,7 +145,7 @@ def _class_problems(spec: DatasetSpec) -> Iterator[str]:
     bad = [c for c in spec.palette if len(c) != 3 or not all(0 <= v <= 255 for v in c)]
     if bad:
         yield f"palette holds {list(bad[0])}; a colour is three numbers 0-255, red first"
-    for key in ("things", "evaluated"):
+    for key in ("things", "evaluated", "rare"):
         outside = [i for i in getattr(spec, key) if not 0 <= i < count]
         if outside:
             yield f"{key}: train ids {outside} are outside 0..{count - 1}; count classes from 0"

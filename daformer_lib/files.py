@@ -125,15 +125,20 @@ def write_png(path: str | Path, array: np.ndarray, level: int = 3) -> Path:
     return _encode(path, pixels, [cv2.IMWRITE_PNG_COMPRESSION, level])
 
 
+def write_jpeg(path: str | Path, image: np.ndarray, quality: int = 92) -> Path:
+    """Write (H, W, 3) uint8 RGB as JPEG. For photos only: compression changes label ids."""
+    return _encode(path, image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality], ".jpg")
+
+
 def write_label_png(path: str | Path, ids: np.ndarray) -> Path:
     """Write (H, W) uint8 ids as PNG; run lengths suit flat areas: twice as fast, hardly larger."""
     return _encode(path, ids, [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])
 
 
-def _encode(path: str | Path, pixels: np.ndarray, options: list[int]) -> Path:
-    done, data = cv2.imencode(".png", pixels, options)
+def _encode(path: str | Path, pixels: np.ndarray, options: list[int], ending: str = ".png") -> Path:
+    done, data = cv2.imencode(ending, pixels, options)
     if not done:
-        raise ValueError(f"cannot encode {pixels.shape} {pixels.dtype} as PNG for {path}")
+        raise ValueError(f"cannot encode {pixels.shape} {pixels.dtype} as {ending} for {path}")
     return write_atomic(path, data.tobytes())
 
 

@@ -1,4 +1,4 @@
-"""Have the data that an experiment needs: drawn if they are mini domains, converted, checked."""
+"""Have the data that an experiment needs: drawn if the kit draws them, converted, checked."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from daformer_lib.config import DataConfig
 from daformer_lib.data.class_stats import read_class_stats
 from daformer_lib.data.convert import convert, is_current
+from daformer_lib.data.fields import FIELD_SPECS, SMOKE_FIELDS, FieldCounts, make_fields
 from daformer_lib.data.mini import MINI_NAMES, SMOKE_COUNTS, MiniCounts, make_mini
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec, get_specs
@@ -22,8 +23,13 @@ def mini_counts(profile: str) -> MiniCounts:
     return SMOKE_COUNTS if profile == "smoke" else MiniCounts()
 
 
+def field_counts(profile: str) -> FieldCounts:
+    """Photos of the fields: a handful at smoke."""
+    return SMOKE_FIELDS if profile == "smoke" else FieldCounts()
+
+
 def prepare(data: DataConfig, profile: str, report: Report = silent) -> None:
-    """Draw missing mini domains, convert unconverted labels; quick when all is there.
+    """Draw missing mini domains and fields, convert unconverted labels; quick when all is there.
 
     Raises:
         FileNotFoundError: a real data set is missing; the message says what is expected where.
@@ -33,6 +39,9 @@ def prepare(data: DataConfig, profile: str, report: Report = silent) -> None:
     mini = [spec.name for spec in specs if spec.name in MINI_NAMES]
     if mini:
         make_mini(data.data_root, mini, mini_counts(profile), workers=WORKERS, progress=report)
+    # A spec's file may be a user's own variant: only those that say what the kit says are drawn.
+    if any(spec in FIELD_SPECS.values() for spec in specs):
+        make_fields(data.data_root, field_counts(profile), workers=WORKERS, progress=report)
     _warn_of_padding(data, specs)
     for spec in specs:
         for split in spec.splits:

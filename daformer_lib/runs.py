@@ -1,6 +1,8 @@
 """A run's folder: what training writes and everything else reads.
 
 config.json       the Experiment
+specs/            copies of the YAML files of its data sets, where it has any: what the run goes on
+                  with, whatever becomes of the originals
 metrics.csv       step, rate, losses and confidence, every log_every steps
 evals.json        scores of student and teacher at each evaluation
 snapshots/        step_000800.npz: labels and confidence of teacher and student, fixed images
@@ -27,9 +29,40 @@ import torch
 from daformer_lib.config import Experiment
 from daformer_lib.evaluate import Scores
 from daformer_lib.files import read_json, remove_leftovers, write_atomic, write_json
-from daformer_lib.specs import get_spec
+from daformer_lib.specs import (
+    JOIN,
+    DatasetSpec,
+    get_spec,
+    is_file_name,
+    save_spec,
+    source_names,
+)
 
 T = TypeVar("T")
+
+
+def write_config(folder: Path, experiment: Experiment) -> None:
+    """config.json, written once, and copies of the spec files that it names."""
+    path = folder / "config.json"
+    if path.exists():
+        return
+    for side in ("source", "target"):
+        for i, name in enumerate(source_names(getattr(experiment.data, side))):
+            if is_file_name(name):
+                save_spec(get_spec(name), folder / "specs" / f"{side}{i}.yaml")
+    write_json(path, experiment.to_dict())
+
+
+def read_config(folder: Path) -> Experiment:
+    """The experiment of a run's folder; spec files are the copies in it, where there are any."""
+    experiment = _understood(folder / "config.json", Experiment.from_dict)
+    kept = {}
+    for side in ("source", "target"):
+        names = source_names(getattr(experiment.data, side))
+        copies = [folder / "specs" / f"{side}{i}.yaml" for i in range(len(names))]
+        found = [str(c) if c.is_file() else name for c, name in zip(copies, names)]
+        kept[side] = JOIN.join(found)
+    return experiment.changed(data=kept)
 
 
 @dataclass(frozen=True)
@@ -85,7 +118,7 @@ class Run:
 
     @cached_property
     def experiment(self) -> Experiment:
-        return _understood(self.folder / "config.json", Experiment.from_dict)
+        return read_config(self.folder)
 
     @cached_property
     def result(self) -> dict[str, Any]:
@@ -97,8 +130,13 @@ class Run:
         return self.experiment.name
 
     @property
+    def spec(self) -> DatasetSpec:
+        """Of the target."""
+        return get_spec(self.experiment.data.target)
+
+    @property
     def classes(self) -> tuple[str, ...]:
-        return get_spec(self.experiment.data.target).classes
+        return self.spec.classes
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
@@ -182,16 +220,15 @@ class RunWriter:
         self.checkpoint_path, self.previous_path = checkpoint_paths(self.folder)
         self._evals: list[dict[str, Any]] = []
         self._rows: list[dict[str, Any]] = []
-        config = self.folder / "config.json"
-        if config.exists():
-            old = Experiment.from_dict(read_json(config))
+        if (self.folder / "config.json").exists():
+            old = read_config(self.folder)
             if old.key != experiment.key:
                 raise ValueError(
                     f"{folder} holds another run ({old.name}, key {old.key}, not "
-                    f"{experiment.key}); choose another folder or delete it"
+                    f"{experiment.key}); choose another folder or delete it. A spec's file that "
+                    "has changed makes another run"
                 )
-        else:
-            write_json(config, experiment.to_dict())
+        write_config(self.folder, experiment)
 
     def rewind(self, step: int) -> None:
         """Forget rows and evaluations after `step`: the run goes on from its checkpoint."""

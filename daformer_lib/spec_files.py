@@ -24,8 +24,8 @@ MAX_BYTES = 2**20  # of a file: ids and colours of 255 classes need a few thousa
 MAX_DEPTH = 8  # of lists and mappings in one another: a palette has three
 FIELDS = {field.name: field for field in dataclasses.fields(DatasetSpec) if field.name != "origin"}
 REQUIRED = [name for name, f in FIELDS.items() if f.default is dataclasses.MISSING]
-# Neither changes what is learned: where the files lie, and how patterns spell it.
-PLACES = ("folder", "image_pattern", "label_pattern", "train_id_pattern")
+# None changes what is learned: where files lie, how patterns spell it, what tables set apart.
+PLACES = ("folder", "image_pattern", "label_pattern", "train_id_pattern", "rare")
 
 
 class Wrong(Exception):
@@ -194,6 +194,7 @@ KINDS: dict[str, Callable[[str, Any], Any]] = {
     "include": _text,
     "ignore": _number,
     "evaluated": _list_of(_number),
+    "rare": _list_of(_number),
     "stand_in_for": _text,
     "version": _text,
 }

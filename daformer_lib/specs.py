@@ -55,6 +55,7 @@ __all__ = [
     "DARK_ZURICH",
     "GTA",
     "IGNORE",
+    "JOIN",
     "MAPILLARY",
     "MINICITYSCAPES",
     "MINIGTA",
@@ -74,9 +75,11 @@ __all__ = [
     "DatasetSpec",
     "LabelEncoding",
     "check_same_classes",
+    "data_names",
     "fingerprint",
     "get_spec",
     "get_specs",
+    "is_file_name",
     "load_spec",
     "save_spec",
     "source_names",
@@ -92,7 +95,7 @@ def get_spec(name: str | Path) -> DatasetSpec:
         KeyError: no such built-in; the message has the known names. FileNotFoundError, ValueError:
         no such file, or no valid spec in it.
     """
-    if _is_file_name(name):
+    if is_file_name(name):
         return load_spec(name)
     if name in SPECS:
         return SPECS[str(name)]
@@ -139,11 +142,17 @@ def stable_name(names: str) -> str:
 
 
 def _stable_name(name: str) -> str:
-    if not _is_file_name(name):
+    if not is_file_name(name):
         return name
     spec = load_spec(name)
     return f"{spec.name}-{fingerprint(spec)}"
 
 
-def _is_file_name(name: str | Path) -> bool:
+def data_names(names: str) -> str:
+    """The same for people: of a spec's file the name that it gives, not where it lies."""
+    return JOIN.join(get_spec(n).name if is_file_name(n) else n for n in source_names(names))
+
+
+def is_file_name(name: str | Path) -> bool:
+    """Whether a data set is named by its spec's file."""
     return Path(name).suffix in (".yaml", ".yml")

@@ -82,8 +82,8 @@ def test_a_nan_in_a_batch_ends_the_run_with_part_file_and_cause(smoke, tmp_path,
 
     real = module.batches
 
-    def broken(experiment, start, stop):
-        for step, one in enumerate(real(experiment, start, stop), start):
+    def broken(experiment, start, stop, ranks):
+        for step, one in enumerate(real(experiment, start, stop, ranks), start):
             if step == 2:
                 one.source.image[1, :, 5, 5] = float("nan")
             yield one

@@ -118,7 +118,7 @@ def leave_half(path):
 
 def test_workers_end_with_the_drawing_that_started_them(tmp_path):
     process = killing.start(killing.drawing, tmp_path / "data", 2)
-    killing.wait_until(lambda: len(children(process.pid)) >= 2)
+    killing.wait_until(lambda: list(tmp_path.rglob("*.png")))  # a worker is at work
     workers = children(process.pid)
     assert killing.killed(process)
     killing.wait_until(lambda: not any(alive(pid) for pid in workers), 30)

@@ -5,14 +5,19 @@ pair that the conversion skipped is not in them, so training never sees it.
 The form is the authors' (lhoyer/DAFormer): a JSON list of {"file": ..., "<train id>": pixels, ...}.
 Departs from it: "file" is the stem, and there is one file per split; theirs is read as well.
 Specs of a part of a folder (`include`: the fog images of ACDC) have files of their own, and read
-the whole folder's where they have none.
+the whole folder's where they have none. So do specs from a YAML file, by where their train ids lie:
+several may describe the same photos.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
+import io
 import json
 import re
+import zipfile
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,6 +30,7 @@ from daformer_lib.dataset_spec import is_below
 from daformer_lib.specs import DatasetSpec
 
 AUTHORS_FILE = "sample_class_stats.json"  # of the split `train`
+MANY = 10_000  # files; from here on the JSON is kept as arrays too, which open far faster
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,15 @@ def count_pixels(ids: np.ndarray) -> np.ndarray:
 
 def stats_path(spec: DatasetSpec, data_root: str | Path, split: str) -> Path:
     part = "" if spec.include == "*" else f"{spec.name}_"
-    return spec.root(data_root) / f"sample_class_stats_{part}{split}.json"
+    name = f"sample_class_stats_{part}{results_mark(spec)}{split}.json"
+    return spec.root(data_root) / name
+
+
+def results_mark(spec: DatasetSpec) -> str:
+    """Tells the results of specs from a file apart: "1f3a9c_"; empty for a built-in one."""
+    if not spec.origin:
+        return ""
+    return hashlib.sha256(spec.train_id_pattern.encode()).hexdigest()[:6] + "_"
 
 
 def write_class_stats(
@@ -73,7 +87,7 @@ def read_class_stats(spec: DatasetSpec, data_root: str | Path, split: str) -> Cl
     """The statistics of a split, ours or the authors'; None where neither exists."""
     for path in _candidates(spec, data_root, split):
         if path.is_file():
-            return _parse(spec, split, path)
+            return _kept(spec, split, path) or _parse_and_keep(spec, split, path)
     return None
 
 
@@ -81,6 +95,41 @@ def _candidates(spec: DatasetSpec, data_root: str | Path, split: str) -> list[Pa
     whole = dataclasses.replace(spec, include="*")
     ours = [stats_path(spec, data_root, split), stats_path(whole, data_root, split)]
     return [*ours, spec.root(data_root) / AUTHORS_FILE] if split == "train" else ours
+
+
+def _kept(spec: DatasetSpec, split: str, path: Path) -> ClassStats | None:
+    """The arrays made from the JSON file as it is now and for this spec, if there are any."""
+    try:
+        with np.load(_arrays_path(path), allow_pickle=False) as kept:
+            if str(kept["made_from"]) != _made_from(spec, split, path):
+                return None
+            stems = tuple(kept["stems"].tobytes().decode().split("\n"))
+            return ClassStats(stems, kept["counts"].astype(np.int64))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _parse_and_keep(spec: DatasetSpec, split: str, path: Path) -> ClassStats:
+    stats = _parse(spec, split, path)
+    if len(stats.stems) >= MANY and not any("\n" in stem for stem in stats.stems):
+        stems = np.frombuffer("\n".join(stats.stems).encode(), np.uint8)
+        counts = stats.counts.astype(np.uint32)  # an image has at most 2**26 pixels
+        data = io.BytesIO()
+        np.savez(data, made_from=_made_from(spec, split, path), stems=stems, counts=counts)
+        with contextlib.suppress(OSError):  # a read-only data set only opens more slowly
+            files.write_atomic(_arrays_path(path), data.getvalue())
+    return stats
+
+
+def _arrays_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.npz")
+
+
+def _made_from(spec: DatasetSpec, split: str, path: Path) -> str:
+    """Everything that `_parse` depends on."""
+    file = path.stat()
+    pattern = spec.train_id_pattern.format(split=split, stem="*")
+    return f"{file.st_mtime_ns} {file.st_size} {spec.num_classes} {spec.include} {pattern}"
 
 
 def _parse(spec: DatasetSpec, split: str, path: Path) -> ClassStats:

@@ -24,7 +24,12 @@ import cv2
 import numpy as np
 
 from daformer_lib import files
-from daformer_lib.data.class_stats import ClassStats, count_pixels, write_class_stats
+from daformer_lib.data.class_stats import (
+    ClassStats,
+    count_pixels,
+    results_mark,
+    write_class_stats,
+)
 from daformer_lib.data.on_disk import image_stems, label_stems, remedy
 from daformer_lib.progress import Progress, Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec
@@ -228,7 +233,7 @@ def _settings(spec: DatasetSpec) -> dict[str, str]:
 
 
 def _settings_path(spec: DatasetSpec, data_root: str | Path, split: str) -> Path:
-    return spec.root(data_root) / f".conversion_{split}.json"
+    return spec.root(data_root) / f".conversion_{results_mark(spec)}{split}.json"
 
 
 def _settings_time(spec: DatasetSpec, data_root: str | Path, split: str) -> int:

@@ -19,11 +19,12 @@ from safetensors.torch import save_file
 from daformer_lib import recipes
 from daformer_lib.cli import main
 from daformer_lib.config import ModelConfig
+from daformer_lib.data.class_stats import stats_path
 from daformer_lib.exchange import TrainedModel, save_model
 from daformer_lib.files import write_json, write_png
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import export_official
-from daformer_lib.specs import MINICITYSCAPES
+from daformer_lib.specs import MINICITYSCAPES, get_spec
 
 SIZE = (64, 32)  # (width, height)
 SPEC = {
@@ -53,6 +54,10 @@ class Place:
         values = yaml.safe_dump({**SPEC, **changes}, sort_keys=False)
         (self.root / "own.yaml").write_text(values if text is None else text)
         return "own.yaml"
+
+    def statistics(self) -> Path:
+        """Where training at smoke looks for the class statistics of own.yaml."""
+        return stats_path(get_spec(self.root / "own.yaml"), self.root / "data/smoke", "train")
 
     def pairs(self, count: int = 2, split: str = "train", data: str = "data") -> None:
         """Images p0, p1, ... and labels of three stripes."""

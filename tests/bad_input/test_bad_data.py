@@ -13,8 +13,8 @@ from daformer_lib.files import write_json, write_png
 
 CONVERTED = (
     "data/own/train/ids/p0.png",
-    "data/own/sample_class_stats_train.json",
-    "data/own/.conversion_train.json",
+    "data/own/sample_class_stats_*train.json",
+    "data/own/.conversion_*train.json",
     "runs/inspect/own-train.png",
 )
 TRAINED = ("data/smoke/own/*", "runs/train/*")  # up to the first batch all was well
@@ -45,7 +45,8 @@ def inspected(change, **spec):
 def trained(change, **spec):
     def make(place):
         place.spec(**spec)
-        place.pairs(data="data/smoke")
+        for split in ("train", "val", "test"):
+            place.pairs(split=split, data="data/smoke")
         change(place)
         return train(place)
 
@@ -108,7 +109,7 @@ def values(*wanted):
 
 
 def statistics(content):
-    return lambda p: write_json(p.root / "data/smoke/own/sample_class_stats_train.json", content)
+    return lambda p: write_json(p.statistics(), content)
 
 
 def same_labels(*wanted):
@@ -186,8 +187,8 @@ OTHER = [
     ("train ids outside the classes", trained(same_labels(0, 7, 200, 255), **AS_THEY_ARE),
      r"lab/p\d\.png holds \[7, 200\], train ids of own are 0\.\.2 and 255; convert", 2, TRAINED),
     ("statistics cut short", trained(lambda p: (
-        statistics([])(p), cut(p.root / "data/smoke/own/sample_class_stats_train.json", 1))),
-     r"sample_class_stats_train\.json is not valid JSON .*delete it and make it again"),
+        statistics([])(p), cut(p.statistics(), 1))),
+     r"sample_class_stats_\w+train\.json is not valid JSON .*delete it and make it again"),
     ("statistics of something else", trained(statistics({"loss": 1})),
      r"is no list of class statistics.*delete it and convert"),
     ("statistics of more classes", trained(statistics([{"file": "p0", "18": 5}])),
