@@ -24,6 +24,7 @@ from daformer_lib.evaluate import predict
 from daformer_lib.inference import load_network
 from daformer_lib.prepare import prepare
 from daformer_lib.progress import Progress
+from daformer_lib.recipes import TITLES
 from daformer_lib.runs import Run
 from daformer_lib.specs import (
     JOIN,
@@ -37,22 +38,8 @@ from daformer_lib.studies import RowResult, read_results, run_all
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
-# The names under which figures and tables show the rows.
-TITLES = {
-    "source_only": "source-only",
-    "oracle": "oracle",
-    "self_training": "self-training",
-    "rcs": "self-training + RCS",
-    "fd": "self-training + FD",
-    "daformer": "DAFormer",
-    "fd_all": "FD on all classes",
-    "no_warmup": "without warm-up",
-    "short_memory": "short memory",
-    "cnn_source_only": "CNN source-only",
-    "cnn_oracle": "CNN oracle",
-    "cnn_self_training": "CNN self-training",
-    "segformer_self_training": "SegFormer decoder self-training",
-}
+
+__all__ = ["RESULTS", "ROOT", "TITLES", "Kit", "Scene", "start"]
 
 
 @dataclass(frozen=True)

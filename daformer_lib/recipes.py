@@ -43,6 +43,23 @@ ROWS: dict[str, Changes] = {
     "segformer_self_training": {"use": ("segformer",)},
 }
 
+# The names under which figures and tables show the rows.
+TITLES = {
+    "source_only": "source-only",
+    "oracle": "oracle",
+    "self_training": "self-training",
+    "rcs": "self-training + RCS",
+    "fd": "self-training + FD",
+    "daformer": "DAFormer",
+    "fd_all": "FD on all classes",
+    "no_warmup": "without warm-up",
+    "short_memory": "short memory",
+    "cnn_source_only": "CNN source-only",
+    "cnn_oracle": "CNN oracle",
+    "cnn_self_training": "CNN self-training",
+    "segformer_self_training": "SegFormer decoder self-training",
+}
+
 MINI_MODEL = ModelConfig(encoder="tiny_mit", pretrained="shipped")
 MINI_DATA = DataConfig(
     source="minigta",

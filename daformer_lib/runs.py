@@ -29,7 +29,6 @@ import torch
 from daformer_lib.config import Experiment
 from daformer_lib.evaluate import Scores
 from daformer_lib.files import read_json, remove_leftovers, write_atomic, write_json
-from daformer_lib.models.weight_files import read_plain
 from daformer_lib.specs import (
     JOIN,
     DatasetSpec,
@@ -324,6 +323,9 @@ def newest_checkpoint(folder: str | Path) -> dict[str, Any]:
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Tensors and plain values only: a checkpoint cannot run code."""
+    # Imported late: reading snapshots must not load the network libraries, 200 MB of memory.
+    from daformer_lib.models.weight_files import read_plain
+
     try:
         _check_sums(path)
         return read_plain(path)

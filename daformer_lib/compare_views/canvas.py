@@ -67,7 +67,7 @@ def cross(pixels: np.ndarray, x: float, y: float) -> np.ndarray:
         np.s_[row, max(column - reach, 0) : column + reach + 1],
         np.s_[max(row - reach, 0) : row + reach + 1, column],
     ):
-        marked[line] = 255 if marked[line].mean() < 128 else 0
+        marked[line] = 255 if pixels[line].mean() < 128 else 0
     return marked
 
 
