@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from daformer_lib.config import Experiment
 from daformer_lib.data.datasets import SegmentationDataset
-from daformer_lib.data.on_disk import label_stems
+from daformer_lib.data.on_disk import image_stems, label_stems
 from daformer_lib.data.transforms import to_tensors
 from daformer_lib.evaluate import Scores, evaluate, predict
 from daformer_lib.ranks import ALONE, Ranks
@@ -138,7 +138,7 @@ def target_dataset(
 def has_labels(experiment: Experiment, split: str) -> bool:
     """False where no image has a label file, be it converted or the data set's own."""
     spec, root = get_spec(experiment.data.target), experiment.data.data_root
-    converted = (spec.train_id_path(root, split, stem) for stem in spec.stems(root, split))
+    converted = (spec.train_id_path(root, split, stem) for stem in image_stems(spec, root, split))
     return any(path.is_file() for path in converted) or bool(label_stems(spec, root, split))
 
 

@@ -119,8 +119,8 @@ def fake(monkeypatch, *codes, cells_run: int = 0):
 
     def execute(command, log_file, timeout_s, env, cwd, on_line):
         calls.append(command)
-        output = Path(command[4])
-        book = nbformat.read(command[3], as_version=4)
+        book_file, output = command[command.index("papermill") + 1 :][:2]
+        book = nbformat.read(book_file, as_version=4)
         for k, cell in enumerate(book.cells[1 : 1 + cells_run]):
             cell.execution_count = k + 1
         nbformat.write(book, output)
