@@ -22,7 +22,7 @@ from daformer_lib.data.mini import MARKER, Progress, draw_all, is_there, prepare
 from daformer_lib.files import read_json, write_jpeg, write_json, write_label_png
 from daformer_lib.specs import DatasetSpec, save_spec
 
-VERSION = "1"  # raise it with every change of the drawing
+VERSION = "2"  # raise it with every change of the drawing
 FOLDER = "fields"
 LAND_IDS = {10: 0, 20: 1, 31: 2, 40: 3, 55: 4, 70: 5}  # value in the land maps -> train id
 TREE_CLASSES, LAND_CLASSES = (
