@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 import tyro
 
-from benchmarks.comparing import many_maps_benchmark
+from benchmarks.comparing import many_maps_benchmark, redraw_benchmark, snapshot_benchmark
 from benchmarks.data import conversion_benchmark, mini_benchmark, sampling_benchmark
 from benchmarks.steps import peak_benchmark, step_benchmark
 from benchmarks.timing import Timed
@@ -39,8 +39,8 @@ def main(
         turns: measurements of each thing; the best counts. large_turns: the same for MiT-B5.
         threads: of torch. name: of the JSON file under benchmarks/results.
         peak: internal; "<network>:<ours|reference>" prints the peak memory of that step.
-        comparing: only the comparison of pseudo-labels: `images` x `tools` label maps of
-            2048x1024, the cost of a snapshot, a redraw. Writes benchmarks/results/comparing.json.
+        comparing: only the comparison of pseudo-labels: `images` (0: none) x `tools` label
+            maps of 2048x1024, the cost of a snapshot, a redraw. Writes comparing.json.
     """
     torch.set_num_threads(threads)
     if peak:
@@ -48,7 +48,8 @@ def main(
         print(json.dumps(asdict(peak_benchmark(network, which)[0])))
         return
     if comparing:
-        rows = many_maps_benchmark(images, tools)
+        rows = redraw_benchmark(turns) + snapshot_benchmark(turns)
+        rows += many_maps_benchmark(images, tools) if images else []
         write_rows(rows, "comparing", threads)
         return
     rows = conversion_benchmark(turns) + sampling_benchmark(turns) + mini_benchmark(workers=2)

@@ -6,11 +6,15 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from daformer_lib.progress import Progress
+
+if TYPE_CHECKING:  # the rest of the command line starts faster without these
+    from daformer_lib.compare import Comparison, Survey
+    from daformer_lib.compare_views.page_data import Limits
 
 THRESHOLD = 0.968  # the authors'; a run's own comes first
 
@@ -22,6 +26,7 @@ def compare(
     threshold: float | None = None,
     images: int = 12,
     width: int = 512,
+    page_megabytes: float = 24,
     max_images: int | None = None,
     spec: str | None = None,
     data_root: Path | None = None,
@@ -36,10 +41,11 @@ def compare(
 
     Args:
         sources: folders of runs, or of PNG label maps of any tool; "name=folder" names one.
-        step: the step that tables and panels show; by default the last.
+        step: that tables and panels show, or the last one before it; by default the last.
         threshold: of the confidence; by default that of the first run, else 0.968.
         images: how many images go into comparison.html, those with most disagreement.
         width: largest width of a map in the page, in pixels.
+        page_megabytes: the page takes up no further image beyond this.
         max_images: count only this many of the common images, evenly spaced.
         spec: data set whose classes the label maps have; by default the first run's target.
         data_root, split: where truth and images are; by default as the first run was evaluated.
@@ -50,10 +56,14 @@ def compare(
         animation: format of the evolution, written where there is more than one step.
     """
     from daformer_lib.compare import open_comparison, survey
+    from daformer_lib.compare.tally import sure_from
     from daformer_lib.compare_views import class_wins_table, scores_table
+    from daformer_lib.compare_views.page_data import Limits
     from daformer_lib.compare_views.tables import verdict
 
     inputs = named_inputs(sources)
+    if threshold is not None:
+        sure_from(threshold)  # refuses what is no probability, before the long pass
     comparison = open_comparison(
         inputs, spec=spec, data_root=data_root, split=split, model=model, ids=ids,
         suffix=suffix, size=size, max_images=max_images,
@@ -67,7 +77,8 @@ def compare(
     print(scores_table(found, comparison.spec, threshold), end="\n\n")
     print(class_wins_table(found, comparison.spec, threshold), end="\n\n")
     print(verdict(found, comparison.spec))
-    for path in write_all(comparison, found, output_dir, threshold, images, width, animation):
+    limits = Limits(images, page_megabytes, width)
+    for path in write_all(comparison, found, output_dir, threshold, limits, animation):
         print(f"wrote {path}")
 
 
@@ -95,7 +106,7 @@ def named_inputs(sources: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def own_threshold(comparison) -> float:
+def own_threshold(comparison: Comparison) -> float:
     from daformer_lib.compare import RunSource
 
     runs = [source.run for source in comparison.sources if isinstance(source, RunSource)]
@@ -103,7 +114,12 @@ def own_threshold(comparison) -> float:
 
 
 def write_all(
-    comparison, found, output_dir: Path, threshold: float, images: int, width: int, animation: str
+    comparison: Comparison,
+    found: Survey,
+    output_dir: Path,
+    threshold: float,
+    limits: Limits,
+    animation: str,
 ) -> list[Path]:
     """The page, a panel picture per image, and the evolution of the first one."""
     from daformer_lib.compare import ranking
@@ -114,18 +130,17 @@ def write_all(
         write_animation,
         write_page,
     )
-    from daformer_lib.compare_views.page_data import Limits
     from daformer_lib.files import write_atomic
     from daformer_lib.viz import figure_png
 
     order = "disagreement" if len(comparison.sources) > 1 else "error"
-    stems, look = ranking(found, order)[:images], Look(threshold=threshold)
+    stems, look = ranking(found, order)[: limits.images], Look(threshold=threshold)
     with Progress(len(stems), "page") as bar:
         written = [
             write_page(
                 comparison, output_dir / "comparison.html", threshold, found=found,
                 command=shlex.join(["python", "-m", "daformer_lib", *sys.argv[1:]]),
-                limits=Limits(images, width), report=bar,
+                limits=limits, report=bar,
             )
         ]  # fmt: skip
     with Progress(len(stems), "panels") as bar:

@@ -79,6 +79,11 @@ class Comparison:
             said.append("One source alone: nothing to disagree with.")
         return tuple(text.strip() for text in said)
 
+    def step_at(self, step: int | None) -> int:
+        """The last step that is not after the one wanted, else the first; None: the last."""
+        known = (s for s in self.steps if step is None or s <= step)
+        return max(known, default=self.steps[0])
+
     def source(self, name: str) -> Source:
         if name not in self.names:
             raise KeyError(f"no source {name!r}; there are {list(self.names)}")
@@ -105,7 +110,7 @@ class Comparison:
 
     def view(self, stem: str, step: int | None = None, images: bool = True) -> View:
         """Everything about one image; without `images` the picture is left out (and not read)."""
-        step = self.steps[-1] if step is None else step
+        step = self.step_at(step)
         return View(
             stem,
             step,

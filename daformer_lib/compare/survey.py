@@ -53,7 +53,7 @@ class Survey:
 
 def survey(comparison: Comparison, step: int | None = None, report: Report = silent) -> Survey:
     """Count every image of every source at a step (the last one by default)."""
-    step = comparison.steps[-1] if step is None else step
+    step = comparison.step_at(step)
     tallies = {
         source.name: Tally(comparison.spec.num_classes, source.has_confidence)
         for source in comparison.sources

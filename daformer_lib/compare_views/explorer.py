@@ -67,8 +67,8 @@ class ComparisonExplorer(ipywidgets.VBox):
 
     def _sorted(self, change: Any = None) -> None:
         before = self.controls["image"].value
-        self._shown(self._sort)
-        if self.controls["image"].value == before:  # else its own observer has drawn
+        done = self._shown(self._sort)
+        if done and self.controls["image"].value == before:  # else its own observer has drawn
             self._redraw()
 
     def _sort(self) -> None:
@@ -82,14 +82,15 @@ class ComparisonExplorer(ipywidgets.VBox):
     def _redraw(self, change: Any = None) -> None:
         self._shown(self._draw)
 
-    def _shown(self, work: Any) -> None:
+    def _shown(self, work: Any) -> bool:
         """Do it; a failure is shown here, not in a log that nobody opens."""
+        self.error.value = ""
         try:
             work()
-            self.error.value = ""
         except Exception as problem:
             said = html.escape(f"{type(problem).__name__}: {problem}")
             self.error.value = f'<pre style="color:#cc4c3b;white-space:pre-wrap">{said}</pre>'
+        return not self.error.value
 
     def _draw(self) -> None:
         view, look = self._view(), self.look

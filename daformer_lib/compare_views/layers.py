@@ -19,6 +19,7 @@ FADED = (222, 226, 230)  # classes that the filter leaves out
 AGREE = (238, 241, 243)
 APART = ("#f2c14e", "#e07a3f", "#b23a48", "#5b1a3a")  # one differs, two, three, more
 UNSURE = 0.22  # brightness left to pixels under the threshold
+DETAIL = 1024  # pixels: of wider maps every second one is drawn (or every third, ...)
 
 
 @dataclass(frozen=True)
@@ -143,13 +144,14 @@ def _rgb(colour: str) -> tuple[int, ...]:
 
 
 def _cut(view: View, region: tuple[float, float, float, float]) -> View:
-    """The view's part between shares of its width and height."""
-    if tuple(region) == (0, 1, 0, 1):
-        return view
+    """The view's part between shares of its width and height, no finer than a screen shows."""
     height, width = view.labels[0].shape
+    if tuple(region) == (0, 1, 0, 1) and width <= DETAIL:
+        return view
     left, right, top, bottom = region
-    columns = slice(int(left * width), max(int(right * width), int(left * width) + 1))
-    rows = slice(int(top * height), max(int(bottom * height), int(top * height) + 1))
+    every = max(1, round((right - left) * width / DETAIL))
+    columns = slice(int(left * width), max(int(right * width), int(left * width) + 1), every)
+    rows = slice(int(top * height), max(int(bottom * height), int(top * height) + 1), every)
 
     def cut(array: np.ndarray | None) -> np.ndarray | None:
         return None if array is None else array[rows, columns]

@@ -39,7 +39,7 @@ def render_page(
         title=title,
         verdict=verdict(found, comparison.spec),
         missing=comparison.missing,
-        notes=notes(comparison, limits),
+        notes=notes(comparison, limits, len(data["images"])),
         facts=_facts(comparison, command),
         table=scores_table(found, comparison.spec, threshold),
         data=as_script(data),

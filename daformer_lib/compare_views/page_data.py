@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class Limits:
     """How much of a large comparison goes into the page."""
 
     images: int = 12
+    megabytes: float = 24  # no further image is added beyond this
     width: int = 512  # pixels; wider maps are scaled down
 
 
@@ -71,7 +73,6 @@ def page_data(
 ) -> dict[str, Any]:
     """Everything that the page's script reads."""
     order = "disagreement" if len(comparison.sources) > 1 else "error"
-    stems = ranking(found, order)[: limits.images]
     size = _size(comparison, limits)
     evolutions = {name: _states(comparison, found, name) for name in comparison.names}
     shades = draw.scalar_map(np.arange(256)[None] / 255, 0, 1, draw.CONFIDENCE_MAP)[0]
@@ -97,20 +98,20 @@ def page_data(
             for source, colour in zip(comparison.sources, run_colours(comparison.names))
         ],
         "apart": np.round(found.apart, 5).tolist(),
-        "images": [
-            _image(comparison, found, stem, size, report, i, len(stems))
-            for i, stem in enumerate(stems, 1)
-        ],
+        "images": _images(comparison, found, ranking(found, order), limits, report),
     }  # fmt: skip
 
 
-def notes(comparison: Comparison, limits: Limits) -> list[str]:
+def notes(comparison: Comparison, limits: Limits, shown: int) -> list[str]:
     """What of the comparison is not in the page, or only smaller."""
     said, count = [], len(comparison.stems)
-    if count > limits.images:
+    if count > shown:
+        why = (
+            "--images" if shown == limits.images else f"--page-megabytes (now {limits.megabytes:g})"
+        )
         said.append(
-            f"{limits.images} of the {count} images are in this page, those with most to see; the "
-            "tables count all of them. More: --images."
+            f"{shown} of the {count} images are in this page, those with most to see; the "
+            f"tables count all of them. More: {why}."
         )
     size = _size(comparison, limits)
     if size != list(comparison.size):
@@ -145,10 +146,22 @@ def _states(comparison: Comparison, found: Survey, name: str) -> dict[int, Tally
     return evolution(comparison, name)
 
 
-def _image(
-    comparison: Comparison, found: Survey, stem: str, size: Sequence[int], report: Report,
-    done: int, total: int,
-) -> dict[str, Any]:  # fmt: skip
+def _images(
+    comparison: Comparison, found: Survey, stems: Sequence[str], limits: Limits, report: Report
+) -> list[dict[str, Any]]:
+    """As many images as the limits allow, one at least."""
+    chosen, size, taken, images = stems[: limits.images], _size(comparison, limits), 0, []
+    for stem in chosen:
+        image = _image(comparison, found, stem, size)
+        taken += len(json.dumps(image))
+        if images and taken > limits.megabytes * 1e6:
+            break
+        images.append(image)
+        report(len(images), len(chosen), stem)
+    return images
+
+
+def _image(comparison: Comparison, found: Survey, stem: str, size: Sequence[int]) -> dict[str, Any]:
     """One image with the maps of every source at each of its steps."""
     row = next(row for row in found.images if row.stem == stem)
     truth, picture = comparison.truth(stem), comparison.image(stem)
@@ -158,7 +171,6 @@ def _image(
               for s in source.steps]  # fmt: skip
         labels.append([packed_map(_nearest(label, size)) for label, _ in at])
         sures.append([None if c is None else packed_map(_nearest(c, size)) for _, c in at])
-    report(done, total, stem)
     ids = range(comparison.spec.num_classes)
     return {
         "stem": stem,

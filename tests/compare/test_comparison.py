@@ -95,6 +95,8 @@ def test_a_run_brings_its_own_data_set(tmp_path, smoke, smoke_data):
     write_png(tmp_path / "tool" / f"{stem}_leftImg8bit.png", label[0])
     comparison = open_comparison([tmp_path / "run", tmp_path / "tool"], ids="train")
     assert comparison.steps == (0, 6, 12) and comparison.has_truth and comparison.has_images
+    assert [comparison.step_at(s) for s in (None, 99, 11, 6, -1)] == [12, 12, 6, 6, 0]
+    assert comparison.view(stem, 11).step == 6
     assert comparison.label("daformer", 8, stem).max() == 1  # the state at step 6
     assert comparison.label("daformer", 12, stem).max() == 2
     assert comparison.view(stem).truth.shape == (128, 256)
