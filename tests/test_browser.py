@@ -36,6 +36,8 @@ pytestmark = [
 CHAPTER = Path(__file__).parent.parent / "notebooks" / "07_pseudo_label_comparison.ipynb"
 NO_WINDOW = '{"windowingMode": "none"}'  # all cells are in the page, wherever it is scrolled to
 BYTES = "async image => [...new Uint8Array(await (await fetch(image.src)).arrayBuffer())]"
+STARTED = re.compile(r"^\[(\*|\d+)\]:$")  # the prompt of a cell that runs or has run
+TRIES = 8
 IDLE = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
 
 
@@ -90,7 +92,7 @@ def served(folder: Path, environment: dict[str, str] | None = None) -> Iterator[
             server.wait(20)
 
 
-def wait_for_port(port: int, log: Path, seconds: float = 60) -> None:
+def wait_for_port(port: int, log: Path, seconds: float = 180) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with socket.socket() as probe:
@@ -102,13 +104,21 @@ def wait_for_port(port: int, log: Path, seconds: float = 60) -> None:
 
 def open_and_run(page, address: str, text: str) -> None:
     """Open a notebook that holds the text, and run all its cells."""
+    from playwright.sync_api import TimeoutError as NotYet
+
     page.set_default_timeout(120_000)  # milliseconds; a busy machine is slow to start
     page.goto(address, wait_until="domcontentloaded")
     page.get_by_text(text).first.wait_for()
-    # Before its kernel is there, JupyterLab takes "Run All Cells" and runs nothing.
     page.locator(IDLE).first.wait_for(state="attached")
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name=re.compile("^Run All Cells")).first.click()
+    for _ in range(TRIES):
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name=re.compile("^Run All Cells")).first.click()
+        try:
+            page.get_by_text(STARTED).first.wait_for(timeout=15_000)
+            return
+        except NotYet:  # before its kernel is there, JupyterLab takes the order and runs nothing
+            continue
+    pytest.fail(f"no cell ran; the page says:\n{page.inner_text('body')[-2000:]}")
 
 
 @pytest.mark.timeout(480)
