@@ -11,7 +11,7 @@ NBVAL    = DAFORMER_PROFILE=smoke DAFORMER_BATCH=1 OMP_NUM_THREADS=1 $(RUN) -m p
 	   --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 \
 	   -n 2 --dist loadscope -p no:cacheprovider
 
-.PHONY: course check test test-slow lab study bench pretrain lock clean
+.PHONY: course check test test-slow soak lab study bench pretrain lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -31,14 +31,18 @@ check: $(STAMP)  ## before a commit: lint, layers, fast tests
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check --quiet .
 	$(VENV)/bin/lint-imports --no-cache > $(VENV)/layers.log || { cat $(VENV)/layers.log; exit 1; }
-	$(RUN) -m pytest tests -m "not slow and not notebook" -n 2 --dist loadscope
+	$(RUN) -m pytest tests -m "not slow and not notebook and not soak" -n 2 --dist loadscope
 
 test: check  ## the README's test command: check, then every notebook by nbval and papermill
 	$(NBVAL) notebooks
-	$(RUN) -m pytest tests -m "notebook and not slow" -n 2 --dist loadscope
+	$(RUN) -m pytest tests -m "notebook and not slow and not soak" -n 2 --dist loadscope
 
 test-slow: $(STAMP)  ## browser, kills, solutions
-	$(RUN) -m pytest tests -m slow
+	$(RUN) -m pytest tests -m "slow and not soak"
+
+soak: $(STAMP)  ## the killed course, then half an hour of training: memory, open files, disk use
+	$(RUN) -m pytest tests -m soak
+	$(RUN) -m benchmarks.soak --output results/soak.json
 
 lab: $(STAMP)  ## the notebooks in JupyterLab, on this machine only
 	$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
@@ -60,4 +64,4 @@ lock: $(STAMP)  ## after a change of pyproject.toml
 	  --no-emit-index-url --no-annotate --extra test pyproject.toml -o requirements.lock
 
 clean:  ## the environment, drawn data and runs
-	rm -rf $(VENV) data/mini* data/smoke data/real_layouts* runs
+	rm -rf $(VENV) data/mini* data/fields/summer data/fields/autumn data/smoke data/real_layouts* runs

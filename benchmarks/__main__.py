@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import tyro
 
 from benchmarks.comparing import many_maps_benchmark, redraw_benchmark, snapshot_benchmark
 from benchmarks.data import conversion_benchmark, mini_benchmark, sampling_benchmark
+from benchmarks.large import evaluation_rows, loader_rows, opening_row
 from benchmarks.steps import peak_benchmark, step_benchmark
 from benchmarks.timing import Timed
 from daformer_lib.files import write_json
@@ -22,11 +25,18 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main(
-    networks: tuple[str, ...] = ("tiny", "mit_b5"),
+    networks: tuple[str, ...] = ("tiny", "mit_b0", "mit_b5"),
     turns: int = 10,
     large_turns: int = 2,
     threads: int = 1,
+    device: str = "auto",
+    data: bool = True,
+    parts: bool = True,
+    memory: bool = True,
+    eval_images: int = 500,
+    settings: Annotated[tuple[str, ...], tyro.conf.arg(name="set")] = (),
     name: str = "cpu",
+    remark: str = "",
     peak: str = "",
     comparing: bool = False,
     images: int = 500,
@@ -35,9 +45,14 @@ def main(
     """Compare the training step with one shaped like the authors', and time the data path.
 
     Args:
-        networks: "tiny" (demo) and "mit_b5" (the paper's, 512x512, batch 2).
-        turns: measurements of each thing; the best counts. large_turns: the same for MiT-B5.
-        threads: of torch. name: of the JSON file under benchmarks/results.
+        networks: "tiny" (demo), "mit_b0" (256x256) and "mit_b5" (the paper's, 512x512); batch 2.
+        turns: measurements of each thing; the best counts. large_turns: the same for a MiT.
+        threads: of torch. device: auto (a GPU where there is one), cpu, cuda.
+        data: conversion, sampling, drawing, loading and evaluation too.
+        parts: the step by part, too. memory: peak memory, in processes of their own.
+        eval_images: 2048x1024 images that are streamed through an evaluation.
+        settings: part.field=value for our step, such as train.precision=bf16-mixed.
+        name: of the JSON file under benchmarks/results. remark: kept in it.
         peak: internal; "<network>:<ours|reference>" prints the peak memory of that step.
         comparing: only the comparison of pseudo-labels: `images` (0: none) x `tools` label
             maps of 2048x1024, the cost of a snapshot, a redraw. Writes comparing.json.
@@ -45,35 +60,48 @@ def main(
     torch.set_num_threads(threads)
     if peak:
         network, which = peak.split(":")
-        print(json.dumps(asdict(peak_benchmark(network, which)[0])))
+        print(json.dumps(asdict(peak_benchmark(network, which, device)[0])))
         return
     if comparing:
         rows = redraw_benchmark(turns) + snapshot_benchmark(turns)
         rows += many_maps_benchmark(images, tools) if images else []
         write_rows(rows, "comparing", threads)
         return
-    rows = conversion_benchmark(turns) + sampling_benchmark(turns) + mini_benchmark(workers=2)
+    rows = data_rows(turns, eval_images) if data else []
     for network in networks:
-        rows += step_benchmark(network, turns if network == "tiny" else large_turns)
-        rows.append(memory_row(network, threads))
+        count = turns if network == "tiny" else large_turns
+        rows += step_benchmark(network, count, device, settings, parts)
+        rows += [memory_row(network, threads, device)] if memory else []
         print(table(rows), flush=True)
-    write_rows(rows, name, threads)
+    write_rows(rows, name, threads, settings, remark)
 
 
-def write_rows(rows: list[Timed], name: str, threads: int) -> None:
-    print(table(rows))
+def write_rows(
+    rows: list[Timed], name: str, threads: int, settings: tuple[str, ...] = (), remark: str = ""
+) -> None:
     path = RESULTS / f"{name}.json"
     entries = [asdict(row) | {"ratio": row.ratio} for row in rows]
-    write_json(path, {"machine": machine(), "threads": threads, "rows": entries})
+    made = {"machine": machine(), "threads": threads, "settings": settings, "remark": remark}
+    write_json(path, {**made, "rows": entries})
+    print(table(rows))
     print(f"wrote {path}")
 
 
-def memory_row(network: str, threads: int) -> Timed:
+def data_rows(turns: int, eval_images: int) -> list[Timed]:
+    rows = conversion_benchmark(turns) + sampling_benchmark(turns) + mini_benchmark(workers=2)
+    with tempfile.TemporaryDirectory() as folder:
+        rows += loader_rows(Path(folder, "loader"))
+        rows.append(opening_row(Path(folder, "million")))
+        rows += evaluation_rows(Path(folder, "evaluation"), eval_images)
+    return rows
+
+
+def memory_row(network: str, threads: int, device: str) -> Timed:
     """Peak memory of our step beside the reference's, each in a fresh process."""
     peaks = {}
     for which in ("ours", "reference"):
         command = [sys.executable, "-m", "benchmarks", "--peak", f"{network}:{which}"]
-        command += ["--threads", str(threads)]
+        command += ["--threads", str(threads), "--device", device]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         peaks[which] = json.loads(done.stdout.splitlines()[-1])["value"]
     return Timed(f"step, {network}", "peak memory", peaks["ours"], "MiB", peaks["reference"])

@@ -19,6 +19,7 @@ from benchmarks.steps import Bench
 from benchmarks.timing import Timed, best_ms
 from daformer_lib.compare import open_comparison
 from daformer_lib.compare_views import ComparisonExplorer, explore_comparison
+from daformer_lib.data.convert import convert
 from daformer_lib.data.mini import MiniCounts, make_mini
 from daformer_lib.files import write_png
 from daformer_lib.runs import RunWriter
@@ -94,6 +95,7 @@ def snapshot_benchmark(turns: int) -> list[Timed]:
     bench = Bench("tiny")
     with tempfile.TemporaryDirectory() as folder:
         make_mini(folder, ("minicityscapes",), MiniCounts(0, 0, 0, 8, 0), workers=1)
+        convert(MINICITYSCAPES, folder, "val")
         experiment = bench.experiment.changed(data={"data_root": folder})
         writer = RunWriter(Path(folder) / "run", experiment)
         watch = Evaluator(experiment, bench.parts.models, writer, bench.fabric.device)

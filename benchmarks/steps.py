@@ -1,105 +1,138 @@
-"""The training step: whole, against the reference, and by part."""
+"""The training step: whole, against the reference, and by part; inference."""
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import torch
+from lightning.fabric import Fabric
 
-from benchmarks.reference import average_teacher, reference_optimizer, reference_step
-from benchmarks.timing import Timed, best_ms, peak_mib
+from benchmarks import reference
+from benchmarks.timing import Timed, best_ms
 from daformer_lib import recipes
-from daformer_lib.batch import Labelled, Unlabelled
-from daformer_lib.data.loaders import TrainBatch
-from daformer_lib.train import Experiment, build_parts, default_fabric, training_step
+from daformer_lib.config import Experiment
+from daformer_lib.evaluate import predict
+from daformer_lib.machine import peak_mib
+from daformer_lib.probe import LATE, noise_batch
+from daformer_lib.settings import with_settings
+from daformer_lib.train import Parts, build_parts, training_step
 from daformer_lib.uda.classmix import classmix, draw_plan
 from daformer_lib.uda.losses import segmentation_loss, source_losses
 
-LATE = 500  # a step at which the schedules are past their beginnings
+# name -> profile, settings, and the (height, width) that a whole image is evaluated at
+NETWORKS = {
+    "tiny": ("demo", (), (128, 256)),
+    "mit_b0": ("full", ("model.encoder=mit_b0", "data.crop=256x256"), (256, 512)),
+    "mit_b5": ("full", (), (512, 1024)),
+}
 
 
-def experiment_of(network: str) -> Experiment:
-    """DAFormer with every part switched on: the tiny one at demo, or MiT-B5 as in the paper."""
-    if network == "tiny":
-        return recipes.experiment("daformer", "demo")
-    return recipes.experiment("daformer", "full").changed(model={"pretrained": None})
-
-
-def made_batch(experiment: Experiment) -> TrainBatch:
-    """Images of noise with labels in blocks of 16 pixels, half of them things."""
-    rng = np.random.default_rng(0)
-    height, width = experiment.data.crop
-    shape = (experiment.data.batch_size, height // 16, width // 16)
-    blocks = rng.integers(0, experiment.model.num_classes, shape)
-    label = torch.from_numpy(blocks.repeat(16, 1).repeat(16, 2))
-    image = torch.from_numpy(rng.standard_normal((len(label), 3, height, width), np.float32))
-    return TrainBatch(Labelled.certain(image, label), Unlabelled(image.flip(-1)), ("noise",))
+def experiment_of(network: str, settings: tuple[str, ...] = ()) -> Experiment:
+    """DAFormer with every part switched on: tiny at demo, MiT-B0 at 256, or the paper's MiT-B5."""
+    profile, own, _ = NETWORKS[network]
+    random = () if network == "tiny" else ("model.pretrained=None",)
+    return with_settings(recipes.experiment("daformer", profile), [*own, *random, *settings])
 
 
 class Bench:
-    """Networks, optimizers and a batch, on which both kinds of step can be run."""
+    """A batch, and networks on which one kind of step is run; built when they are asked for."""
 
-    def __init__(self, network: str) -> None:
-        self.experiment = experiment_of(network)
-        self.fabric = default_fabric(self.experiment)
-        self.parts = build_parts(self.experiment, self.fabric)
-        self.optimizer = reference_optimizer(self.parts, self.experiment)
-        self.batch = made_batch(self.experiment)
+    def __init__(self, network: str, device: str = "auto", settings: tuple[str, ...] = ()) -> None:
+        self.experiment = experiment_of(network, settings)
+        precision = self.experiment.train.precision
+        self.fabric = Fabric(accelerator=device, devices=1, precision=precision)
+        self.batch = noise_batch(self.experiment)
+
+    @cached_property
+    def parts(self) -> Parts:
+        return build_parts(self.experiment, self.fabric)
+
+    @cached_property
+    def their_parts(self) -> Parts:
+        return reference.as_theirs(build_parts(self.experiment, self.fabric))
+
+    @cached_property
+    def their_optimizer(self) -> torch.optim.AdamW:
+        return reference.reference_optimizer(self.their_parts, self.experiment)
 
     def ours(self, step: int = LATE) -> None:
         training_step(self.parts, self.experiment, step, self.batch, self.fabric)
 
-    def reference(self, step: int = LATE) -> None:
-        reference_step(self.parts, self.optimizer, self.experiment, step, self.batch)
+    def theirs(self, step: int = LATE) -> None:
+        reference.reference_step(
+            self.their_parts, self.their_optimizer, self.experiment, step, self.batch
+        )
 
 
-def step_benchmark(network: str, turns: int) -> list[Timed]:
+def step_benchmark(
+    network: str,
+    turns: int,
+    device: str = "auto",
+    settings: tuple[str, ...] = (),
+    parts: bool = True,
+) -> list[Timed]:
     """Milliseconds per step and per part, ours with the reference's as baseline."""
-    bench, group = Bench(network), f"step, {network}"
-    whole = best_ms({"ours": bench.ours, "reference": bench.reference}, turns)
+    bench, group = Bench(network, device, settings), f"step, {network}"
+    warmup = int(network == "tiny")  # a large one's first step is a turn like the others
+    whole = best_ms({"ours": bench.ours, "reference": bench.theirs}, turns, warmup)
     rows = [Timed(group, "whole", whole["ours"], "ms", whole["reference"])]
-    return rows + part_rows(group, bench, turns)
+    rows += part_rows(group, bench, turns) if parts else []
+    return [*rows, inference_row(network, bench, turns)]
 
 
 def part_rows(group: str, bench: Bench, turns: int) -> list[Timed]:
-    parts, config, device = bench.parts, bench.experiment.uda, bench.fabric.device
+    parts, theirs, config = bench.parts, bench.their_parts, bench.experiment.uda
+    device = bench.fabric.device
     source, target = bench.batch.source.to(device), bench.batch.target.to(device)
     pseudo = parts.teacher.label(target.image, config.threshold)
     plan = draw_plan(source.label, config, np.random.default_rng(1))
     mixed = classmix(source, pseudo, plan)
+    weight = config.fd_weight
 
     def walk(losses: dict) -> None:
         torch.stack(list(losses.values())).sum().backward()
 
-    def two_backwards() -> None:
-        losses = source_losses(parts.student, parts.anchor, source, config.fd_weight)
-        losses["source"].backward(retain_graph=True)
-        losses["fd"].backward()
-
     pairs = {
+        "source": (lambda: walk(source_losses(parts.student, None, source, 0.0)), None),
         "source + FD": (
-            lambda: walk(source_losses(parts.student, parts.anchor, source, config.fd_weight)),
-            two_backwards,
+            lambda: walk(source_losses(parts.student, parts.anchor, source, weight)),
+            lambda: reference.source_backward(theirs, source, weight),
         ),
-        "teacher": (lambda: parts.teacher.label(target.image, config.threshold), None),
+        "teacher": (
+            lambda: parts.teacher.label(target.image, config.threshold),
+            lambda: theirs.teacher.label(target.image, config.threshold),
+        ),
         "mix": (lambda: classmix(source, pseudo, plan), None),
-        "mixed": (lambda: walk({"mixed": segmentation_loss(parts.student, mixed)}), None),
-        "optimizer": (parts.optimizer.step, bench.optimizer.step),
+        "mixed": (
+            lambda: walk({"mixed": segmentation_loss(parts.student, mixed)}),
+            lambda: reference.mixed_backward(theirs, mixed),
+        ),
+        "optimizer": (parts.optimizer.step, bench.their_optimizer.step),
         "EMA": (
             lambda: parts.teacher.update(parts.network, LATE),
-            lambda: average_teacher(parts, LATE),
+            lambda: reference.average_teacher(theirs, LATE),
         ),
     }
     rows = []
-    for name, (ours, theirs) in pairs.items():
-        works = {"ours": ours} | ({} if theirs is None else {"reference": theirs})
-        best = best_ms(works, turns)
+    for name, (ours, other) in pairs.items():
+        works = {"ours": ours} | ({} if other is None else {"reference": other})
+        best = best_ms(works, turns, warmup=0)
         rows.append(Timed(group, name, best["ours"], "ms", best.get("reference")))
     return rows
 
 
-def peak_benchmark(network: str, which: str) -> list[Timed]:
+def inference_row(network: str, bench: Bench, turns: int) -> Timed:
+    height, width = NETWORKS[network][2]
+    model = bench.parts.network.eval()
+    image = torch.randn(1, 3, height, width, device=bench.fabric.device)
+    spent = best_ms({"predict": lambda: predict(model, image)}, turns, warmup=0)["predict"]
+    return Timed(f"inference, {network}", f"one image, {width}x{height}", spent, "ms")
+
+
+def peak_benchmark(network: str, which: str, device: str = "auto") -> list[Timed]:
     """Peak memory of two steps; call it in a process of its own."""
-    bench = Bench(network)
+    bench = Bench(network, device)
     for step in (LATE, LATE + 1):
-        (bench.ours if which == "ours" else bench.reference)(step)
+        (bench.ours if which == "ours" else bench.theirs)(step)
     return [Timed(f"memory, {network}", which, peak_mib(), "MiB")]

@@ -22,6 +22,10 @@ class Labelled(NamedTuple):
     def certain(cls, image: Tensor, label: Tensor) -> Labelled:
         return cls(image, label, torch.ones(label.shape, device=image.device))
 
+    def split(self, parts: int) -> list[Labelled]:
+        """The same samples in `parts` batches, in order."""
+        return [Labelled(*part) for part in zip(*(t.chunk(parts) for t in self), strict=True)]
+
     def to(self, device: torch.device | str) -> Labelled:
         return Labelled(*(t.to(device, non_blocking=True) for t in self))
 

@@ -65,6 +65,7 @@ CITYSCAPES = DatasetSpec(
     train_id_pattern="gtFine/{split}/{stem}_gtFine_labelTrainIds.png",
     splits=("train", "val", "test"),
     size=(1024, 512),
+    rare=RARE,
 )
 GTA = replace(
     CITYSCAPES,

@@ -18,33 +18,28 @@ from torch import Tensor, nn
 
 from daformer_lib import recipes
 from daformer_lib.config import Experiment
-from daformer_lib.data.datasets import SegmentationDataset
+from daformer_lib.data.datasets import LabelledSet, SegmentationDataset, open_source
 from daformer_lib.data.transforms import to_tensors
 from daformer_lib.evaluate import predict
 from daformer_lib.inference import load_network
 from daformer_lib.prepare import prepare
 from daformer_lib.progress import Progress
+from daformer_lib.recipes import TITLES
 from daformer_lib.runs import Run
-from daformer_lib.specs import DatasetSpec, get_spec
+from daformer_lib.specs import (
+    JOIN,
+    DatasetSpec,
+    get_spec,
+    get_specs,
+    is_file_name,
+    source_names,
+)
 from daformer_lib.studies import RowResult, read_results, run_all
 
-RESULTS = Path(__file__).parent.parent / "results"
-# The names under which figures and tables show the rows.
-TITLES = {
-    "source_only": "source-only",
-    "oracle": "oracle",
-    "self_training": "self-training",
-    "rcs": "self-training + RCS",
-    "fd": "self-training + FD",
-    "daformer": "DAFormer",
-    "fd_all": "FD on all classes",
-    "no_warmup": "without warm-up",
-    "short_memory": "short memory",
-    "cnn_source_only": "CNN source-only",
-    "cnn_oracle": "CNN oracle",
-    "cnn_self_training": "CNN self-training",
-    "segformer_self_training": "SegFormer decoder self-training",
-}
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "results"
+
+__all__ = ["RESULTS", "ROOT", "TITLES", "Kit", "Scene", "start"]
 
 
 @dataclass(frozen=True)
@@ -84,13 +79,14 @@ class Kit:
 
     def run(self, experiment: Experiment) -> Run:
         """A run of any experiment, trained unless it exists."""
-        return self._trained([experiment])[0]
+        return self.trained(experiment)[0]
 
     def runs(self, *rows: str) -> dict[str, Run]:
         """Runs by row name; those that are missing are trained now, two at a time."""
-        return dict(zip(rows, self._trained([self.experiment(row) for row in rows])))
+        return dict(zip(rows, self.trained(*(self.experiment(row) for row in rows))))
 
-    def _trained(self, experiments: list[Experiment]) -> list[Run]:
+    def trained(self, *experiments: Experiment) -> list[Run]:
+        """Runs of any experiments, two at a time where they are missing."""
         with Progress(None, "train") as bar:
             return run_all(experiments, self.output_dir, report=bar)
 
@@ -98,10 +94,12 @@ class Kit:
         """The trained network of a run, in eval mode; model is "student" or "teacher"."""
         return load_network(run, model)
 
-    def dataset(self, domain: str = "target", split: str = "train") -> SegmentationDataset:
-        spec = get_spec({"source": self.source, "target": self.target}[domain])
-        data_root = self.experiment("daformer").data.data_root
-        return SegmentationDataset(spec, data_root, split)
+    def dataset(self, domain: str = "target", split: str = "train") -> LabelledSet:
+        """A split with its labels; a source of several sets ("a+b") is one set of all images."""
+        data = self.experiment("daformer").data
+        if domain == "source":
+            return open_source(get_specs(data.source), data.data_root, split)
+        return SegmentationDataset(get_spec(data.target), data.data_root, split)
 
     def scenes(self, domain: str, split: str, indices: list[int]) -> list[Scene]:
         """Chosen images with their labels, at training size."""
@@ -136,10 +134,16 @@ def start(
 ) -> Kit:
     """Settings of a chapter. The environment's DAFORMER_PROFILE overrides `profile`.
 
-    Relative folders are meant from the project's root, wherever the notebook runs.
+    Relative folders and spec files are meant from the project's root, wherever the notebook runs.
     """
     profile = os.environ.get("DAFORMER_PROFILE", profile)
+    source, target = from_root(source), from_root(target)
     recipes.experiment("daformer", profile, seed, source, target, data_root)  # checks the names
-    root = Path(__file__).parent.parent
     torch.manual_seed(seed)
-    return Kit(profile, seed, source, target, str(root / data_root), root / output_dir)
+    return Kit(profile, seed, source, target, str(ROOT / data_root), ROOT / output_dir)
+
+
+def from_root(names: str) -> str:
+    """Data set names, "a+b" included, with the spec files among them found from the root."""
+    named = [str(ROOT / n) if is_file_name(n) else n for n in source_names(names)]
+    return JOIN.join(named)

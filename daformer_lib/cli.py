@@ -10,17 +10,23 @@ from typing import Literal
 import torch
 import tyro
 
-from daformer_lib import compare_commands, data_commands, model_commands, recipes
+from daformer_lib import compare_commands, data_commands, model_commands, recipes, speed_commands
 from daformer_lib.data.mini import MINI_NAMES, make_mini
 from daformer_lib.prepare import WORKERS, mini_counts, prepare
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
+from daformer_lib.settings import with_settings
 from daformer_lib.specs import CITYSCAPES
+from daformer_lib.stopping import end_with_parent, exit_status, sigterm_raises
+from daformer_lib.texts import complaint
 
 Profile = Literal["smoke", "demo", "study", "full"]
 app = tyro.extras.SubcommandApp()
 app.command(name="check-data")(data_commands.check_data_command)
 app.command(name="inspect-data")(data_commands.inspect_data_command)
+app.command(name="probe")(speed_commands.probe_command)
+app.command(name="prepare-cache")(speed_commands.prepare_cache_command)
+app.command(name="make-fields")(data_commands.make_fields_command)
 
 
 @app.command(name="doctor")
@@ -71,25 +77,46 @@ def train_command(
     data_root: str | None = None,
     output_dir: Path = Path("runs/train"),
     stop_after: int | None = None,
+    devices: int | None = None,
+    nodes: int | None = None,
+    settings: speed_commands.Settings = (),
 ) -> None:
-    """Train one row of the course or the paper; started again, it goes on where it stopped."""
+    """Train one row of the course or the paper; started again, it goes on where it stopped.
+
+    Args:
+        devices, nodes: GPUs (without one: processes) on each machine, and machines; by default what
+            torchrun says, else one. See docs/scaling.md.
+        settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
+    """
+    from daformer_lib.processes import default_fabric, prepare_lock, start_processes
     from daformer_lib.studies import run_folder
     from daformer_lib.train import train
 
     experiment = recipes.experiment(row, profile, seed, source, target, data_root)
-    prepare_with_bar(experiment, profile)
+    experiment = with_settings(experiment, settings)
+    with prepare_lock(output_dir):
+        prepare_with_bar(experiment, profile)
     folder = run_folder(experiment, output_dir)
-    with Progress(experiment.train.steps, row) as bar:
-        run = train(experiment, folder, stop_after=stop_after, report=bar)
-    print_scores(run)
+    fabric = default_fabric(experiment, devices, nodes)
+    start_processes(fabric)
+    with Progress(experiment.train.steps, row, look="quiet" if fabric.global_rank else None) as bar:
+        run = train(experiment, folder, stop_after=stop_after, report=bar, fabric=fabric)
+    if fabric.global_rank == 0:
+        print_scores(run)
 
 
 @app.command(name="train-run")
-def train_run(folder: Path) -> None:
-    """Train the run that a folder's config.json describes (what studies start)."""
+def train_run(folder: Path, with_parent: bool = False) -> None:
+    """Train the run that a folder's config.json describes (what studies start).
+
+    Args:
+        with_parent: end when standard input does, which is a pipe that the parent holds open.
+    """
     from daformer_lib.studies import progress_file
     from daformer_lib.train import train
 
+    if with_parent:
+        end_with_parent()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     train(Run(folder).experiment, folder, report=progress_file(folder))
 
@@ -101,14 +128,26 @@ def study(
     profile: Profile = "study",
     output_dir: Path = Path("runs/study"),
     results: Path | None = None,
+    source: str | None = None,
+    target: str | None = None,
     data_root: str | None = None,
     jobs: int = 2,
 ) -> None:
     """Rows x seeds as separate processes; finished runs are skipped; prints a table."""
-    from daformer_lib.studies import collect, markdown_table, run_all, write_results
+    from daformer_lib.studies import (
+        absent_classes,
+        collect,
+        markdown_table,
+        require_jobs,
+        run_all,
+        write_results,
+    )
 
+    require_jobs(jobs)
+    if not rows or not seeds:
+        raise ValueError("a study needs at least one of --rows and one of --seeds")
     wanted = [
-        recipes.experiment(row, profile, seed, data_root=data_root)
+        recipes.experiment(row, profile, seed, source, target, data_root)
         for seed in seeds
         for row in rows
     ]
@@ -119,7 +158,10 @@ def study(
         command = "python -m daformer_lib study --rows " + " ".join(rows)
         command += f" --seeds {' '.join(map(str, seeds))} --profile {profile}"
         print(f"wrote {write_results(runs, results, command)}")
-    print(markdown_table(collect(runs, split=runs[0].experiment.train.final_splits[-1])))
+    split = runs[0].experiment.train.final_splits[-1]
+    print(markdown_table(collect(runs, split=split)))
+    for note in absent_classes(runs, split=split):
+        print(note)
 
 
 @app.command(name="evaluate")
@@ -128,7 +170,7 @@ def evaluate_command(
     target: str | None = None, data_root: str | None = None,
 ) -> None:  # fmt: skip
     """Per-class IoU of a trained run on a split of its target, or of another set."""
-    from daformer_lib.evaluate import evaluate
+    from daformer_lib.evaluate import absence_notes, evaluate, percent
     from daformer_lib.inference import load_network
     from daformer_lib.specs import check_same_classes, get_spec
     from daformer_lib.watching import evaluation_samples
@@ -144,8 +186,10 @@ def evaluate_command(
     samples = evaluation_samples(experiment, split, None)
     scores = evaluate(load_network(opened, model), samples, spec.num_classes)
     for name, iou in zip(spec.classes, scores.iou):
-        print(f"{name:15s} {100 * iou:5.1f}")
-    print(f"{'mean IoU':15s} {100 * scores.miou(spec.mean_ids):5.1f}")
+        print(f"{name:15s} {percent(iou):>5s}")
+    print(f"{'mean IoU':15s} {percent(scores.miou(spec.mean_ids)):>5s}")
+    for note in absence_notes(scores, spec.classes, spec.mean_ids):
+        print(note)
 
 
 @app.command(name="evaluate-official")
@@ -271,10 +315,13 @@ def print_scores(run: Run) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; what a user can mend is printed as one line, not as a traceback."""
     try:
-        return app.cli(args=arguments, prog="python -m daformer_lib") or 0
-    except (KeyError, ValueError, FileNotFoundError, FileExistsError, RuntimeError) as error:
+        with sigterm_raises():
+            return app.cli(args=arguments, prog="python -m daformer_lib") or 0
+    except KeyboardInterrupt as error:
+        print(f"{error}; the same command goes on from here".lstrip("; "), file=sys.stderr)
+        return exit_status(error)
+    except (KeyError, ValueError, OSError, RuntimeError) as error:
         if os.environ.get("DAFORMER_TRACEBACK"):
             raise
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {complaint(error)}", file=sys.stderr)
         return 2

@@ -84,7 +84,7 @@ def compare(
 
 def named_inputs(sources: Sequence[str]) -> dict[str, str]:
     """Folder by the name to show: given, else a row's title, else made by `open_comparison`."""
-    from daformer_lib.chapter import TITLES
+    from daformer_lib.recipes import TITLES
     from daformer_lib.runs import Run
 
     if not sources:

@@ -9,18 +9,24 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from daformer_lib.specs import CITYSCAPES, SPECS, source_names, stable_name
 
 Mode = Literal["source_only", "uda", "oracle"]
+CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 FeatureDistanceOn = Literal["things", "all", "everywhere"]
 
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
+
+
+def _require_finite(name: str, value: float) -> None:
+    _require(0 <= value < math.inf, f"{name} {value} must be a number from 0 on, and finite")
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class DataConfig:
     target: str = "cityscapes"
     data_root: str = "data"
     crop: tuple[int, int] = (512, 512)  # (height, width)
-    batch_size: int = 2  # images of each domain in a step
+    batch_size: int = 2  # images of each domain in a step, over all processes
     workers: int = 4  # loader processes; 0 = in this process
     rcs_temperature: float | None = None  # Rare Class Sampling; None = uniform sampling
     rcs_min_pixels: int | None = 3000  # on the label file at its own size; None = by its area
@@ -56,6 +62,7 @@ class DataConfig:
     max_source_images: int | None = None
     max_target_images: int | None = None
     cache_bytes: int = 0  # decoded images kept in memory
+    prepared: bool = False  # read what `prepare-cache` decoded and resized, where it is current
 
     def __post_init__(self) -> None:
         height, width = self.crop
@@ -65,6 +72,15 @@ class DataConfig:
             f"try {max(32, height // 32 * 32)}x{max(32, width // 32 * 32)}",
         )
         _require(self.batch_size > 0, f"batch_size {self.batch_size} must be positive")
+        _require(self.rcs_max_loads > 0, f"rcs_max_loads {self.rcs_max_loads} must be positive")
+        for name in ("rcs_min_pixels", "rcs_min_crop_pixels", "cache_bytes"):
+            value = getattr(self, name)
+            _require(value is None or value >= 0, f"{name} {value} must not be negative")
+        for name in ("max_source_images", "max_target_images"):
+            value = getattr(self, name)
+            _require(
+                value is None or value > 0, f"{name} {value} must be positive, or None for all"
+            )
         _require(self.workers >= 0, f"workers {self.workers} must not be negative")
         _require(
             self.rcs_temperature is None or self.rcs_temperature > 0,
@@ -94,7 +110,12 @@ class UDAConfig:
         _require(0 <= self.threshold <= 1, f"threshold {self.threshold} must lie in [0, 1]")
         for name in ("ignore_top", "ignore_bottom"):
             _require(getattr(self, name) >= 0, f"{name} must not be negative")
-        _require(self.fd_weight >= 0, f"fd_weight {self.fd_weight} must not be negative")
+        for name in ("fd_weight", "jitter_strength"):
+            _require_finite(name, getattr(self, name))
+        for name in ("jitter_above", "blur_above"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"{name} {value} must lie in [0, 1]")
+        _require(0 < self.fd_min_share <= 1, f"fd_min_share {self.fd_min_share} must lie in (0, 1]")
         known = ("things", "all", "everywhere")
         _require(self.fd_on in known, f"fd_on {self.fd_on!r} must be one of {list(known)}")
 
@@ -109,6 +130,8 @@ class OptimConfig:
     min_lr: float = 0.0  # the rate at the end; the authors' no-warm-up schedule has 1e-4
 
     def __post_init__(self) -> None:
+        for name in ("lr", "head_factor", "weight_decay", "warmup_ratio", "min_lr"):
+            _require_finite(name, getattr(self, name))
         _require(self.lr > 0, f"lr {self.lr} must be positive")
         _require(self.head_factor > 0, f"head_factor {self.head_factor} must be positive")
         _require(self.warmup_steps >= 0, f"warmup_steps {self.warmup_steps} must not be negative")
@@ -127,11 +150,20 @@ class TrainConfig:
     final_splits: tuple[str, ...] = ("val",)  # scored after the last step
     max_eval_images: int | None = None  # at evaluations before the last
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    accumulate: int = 1  # parts in which a batch passes through the networks, to save memory
+    channels_last: bool = True  # memory layout of the convolutions: faster, same arithmetic
+    fused: bool = False  # AdamW in one kernel: faster for small networks, another rounding
+    checkpointing: bool = False  # a MiT's blocks are computed twice instead of kept: less memory
+    compile: CompileMode | None = None  # torch.compile; "reduce-overhead" has CUDA graphs
 
     def __post_init__(self) -> None:
-        for name in ("steps", "log_every", "eval_every", "checkpoint_every"):
+        for name in ("steps", "log_every", "eval_every", "checkpoint_every", "accumulate"):
             _require(getattr(self, name) > 0, f"{name} {getattr(self, name)} must be positive")
         _require(self.seed >= 0, f"seed {self.seed} must not be negative")
+        for name in ("snapshot_every", "snapshot_images"):
+            _require(getattr(self, name) >= 0, f"{name} {getattr(self, name)} must not be negative")
+        limit = self.max_eval_images
+        _require(limit is None or limit > 0, f"max_eval_images {limit} must be positive, or None")
 
 
 @dataclass(frozen=True)
@@ -156,6 +188,11 @@ class Experiment:
         _require(
             self.mode != "uda" or rows < height,
             f"ignore_top + ignore_bottom = {rows} leaves no row of a crop {height} high",
+        )
+        size, parts = self.data.batch_size, self.train.accumulate
+        _require(
+            size % parts == 0,
+            f"accumulate {parts} must divide batch_size {size}; try {math.gcd(size, parts)}",
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -182,8 +219,12 @@ class Experiment:
         """
         values = self.to_dict()
         values.pop("name")
-        for place in ("data_root", "workers", "cache_bytes"):
+        for place in ("data_root", "workers", "cache_bytes", "prepared"):
             values["data"].pop(place)
+        if values["train"]["accumulate"] == 1:  # as it was before there was a choice
+            values["train"].pop("accumulate")
+        for way in ("channels_last", "fused", "checkpointing", "compile"):  # the same, faster
+            values["train"].pop(way)
         names = [*source_names(self.data.source), self.data.target]
         values["versions"] = [SPECS[name].version for name in names if name in SPECS]
         for side in ("source", "target"):

@@ -21,8 +21,7 @@ from daformer_lib.papers import paper_row
 from daformer_lib.progress import Progress
 from daformer_lib.report import AblationRow, CourseReport, PanelRow, StepTime, write_report
 from daformer_lib.runs import Run
-from daformer_lib.specs import RARE
-from daformer_lib.studies import run_all, run_folder
+from daformer_lib.studies import absent_classes, run_all, run_folder
 from daformer_lib.viz import denormalise
 
 ROOT = Path(__file__).parent.parent
@@ -139,7 +138,7 @@ def _ablation_row(kit: Kit, row: str, run: Run) -> AblationRow:
         study=None if study is None else study.miou.tolist(),
         paper=getattr(paper_row(table, name), column),
         paper_table=f"Table {table}",
-        live_rare=100 * scores.miou(RARE),
+        live_rare=100 * scores.miou(kit.spec.rare),
     )
 
 
@@ -173,6 +172,7 @@ def _notes(kit: Kit, runs: dict[str, Run]) -> list[str]:
             notes.append(
                 f"Here {TITLES[high]} did not beat {TITLES[low]}: expected the other way round."
             )
+    notes += absent_classes(runs.values(), split=SPLIT)
     if not RESULTS.joinpath("mini_study.json").exists():
         notes.append("There is no committed multi-seed study yet.")
     return notes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -20,6 +20,7 @@ from daformer_lib.data.on_disk import spread
 from daformer_lib.files import write_png
 from daformer_lib.progress import Progress
 from daformer_lib.specs import get_spec
+from daformer_lib.texts import printable
 
 SHOWN = 12  # label values, sizes and problems that are listed one by one
 SHEET = 8  # pairs on the contact sheet
@@ -38,11 +39,24 @@ def check_data_command(
         print(f"{name:18s} images {images:17s} labels {labels:11s} ", end="")
         print(f"train ids {converted:8s} statistics {statistics}")
         for problem in check.problems:
-            print(f"  - {problem}")
+            print(printable(f"  - {problem}"))
     if all(check.ok for check in checks):
         print("all there")
         return 0
     return 1
+
+
+def make_fields_command(
+    data_root: str = "data", profile: Literal["smoke", "demo"] = "demo"
+) -> None:
+    """Draw the worked example of your own data: fields from the air in two seasons, with specs."""
+    from daformer_lib.data.fields import FIELD_SPECS, make_fields
+    from daformer_lib.prepare import WORKERS, field_counts
+
+    with Progress(None, "draw") as bar:
+        folder = make_fields(data_root, field_counts(profile), workers=WORKERS, progress=bar)
+    for name in FIELD_SPECS:
+        print(f"wrote {folder / f'{name}.yaml'}")
 
 
 def inspect_data_command(
@@ -64,17 +78,21 @@ def inspect_data_command(
         output_dir: where the contact sheet goes.
     """
     found = get_spec(spec)
+    for name, value in {"sample": sample, "workers": workers, "crop": min(crop)}.items():
+        if value < 1:
+            raise ValueError(f"{name} {value} must be at least 1")
     splits = split or tuple(s for s in found.splits if found.stems(data_root, s))
     wrong = 0
     for name in splits or found.splits[:1]:
         with Progress(None, "inspect") as bar:
             seen = inspect_split(found, data_root, name, sample, workers, bar)
-        print("\n".join(report_lines(seen, crop)))
+        print("\n".join(map(printable, report_lines(seen, crop))))
         wrong += len(seen.problems) + len(seen.mistakes)
-        shown = seen.pairs or tuple(found.stems(data_root, name))
-        if shown:
-            path = output_dir / f"{found.name}-{name}.png"
-            sheet = contact_sheet(found, data_root, name, spread(shown, SHEET))
+        usable = seen.stats.stems if seen.stats else ()
+        shown = spread(usable or tuple(found.stems(data_root, name)), SHEET)
+        sheet = contact_sheet(found, data_root, name, shown)
+        if sheet is not None:
+            path = output_dir / f"{found.name}-{name.replace('/', '-')}.png"
             print(f"  contact sheet: {write_png(path, sheet)}")
     return min(wrong, 1)
 

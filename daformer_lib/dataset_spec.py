@@ -15,6 +15,9 @@ from pathlib import Path
 from string import Formatter
 from typing import Literal, get_args
 
+from daformer_lib.files import MAX_PIXELS
+from daformer_lib.texts import nearest, printable
+
 IGNORE = 255  # the field's usual "no label here"
 
 LabelEncoding = Literal["id", "palette", "red16"]
@@ -46,6 +49,7 @@ class DatasetSpec:
     include: str = "*"  # only stems like this one (shell wildcards; * also crosses folders)
     ignore: int = IGNORE
     evaluated: tuple[int, ...] = field(default=())  # train ids in the mean IoU; all by default
+    rare: tuple[int, ...] = field(default=())  # train ids that tables and figures set apart
     stand_in_for: str = ""  # the real data set that a drawn mini domain imitates
     version: str = ""  # of the files: runs on another version are other runs
     origin: str = field(default="", compare=False)  # the YAML file it was read from; "" = built in
@@ -80,10 +84,13 @@ class DatasetSpec:
     def train_id_path(self, data_root: str | Path, split: str, stem: str) -> Path:
         return self.root(data_root) / self.train_id_pattern.format(split=split, stem=stem)
 
+    def require_split(self, split: str) -> None:
+        if split not in self.splits:
+            raise ValueError(f"{self.name} has no split {split!r}; {nearest(split, self.splits)}")
+
     def stems(self, data_root: str | Path, split: str) -> list[str]:
         """Sorted stems of the images that exist on disk."""
-        if split not in self.splits:
-            raise ValueError(f"{self.name} has no split {split!r}; it has {list(self.splits)}")
+        self.require_split(split)
         before, after = self.image_pattern.format(split=split, stem="\0").split("\0")
         root = self.root(data_root)
         folder = root / before.rpartition("/")[0]
@@ -108,6 +115,11 @@ class DatasetSpec:
         return labels
 
 
+def is_below(path: str) -> bool:
+    """Whether a relative path stays in the folder that it is meant from."""
+    return bool(path) and not path.startswith("/") and ".." not in path.split("/")
+
+
 def _regex(pattern: str, split: str) -> re.Pattern[str]:
     """Matches the paths of a pattern; its group is the stem."""
     before, after = pattern.format(split=split, stem="\0").split("\0")
@@ -122,6 +134,9 @@ def _class_problems(spec: DatasetSpec) -> Iterator[str]:
     twice = sorted({name for name in spec.classes if spec.classes.count(name) > 1})
     if twice:
         yield f"classes names {twice} twice; give every class a name of its own"
+    odd = [name for name in spec.classes if printable(name) != name or not name.strip()]
+    if odd:
+        yield f"classes holds {odd[0]!r}; a name is text that can be seen: drop control characters"
     if len(spec.palette) != count:
         yield (
             f"palette has {len(spec.palette)} colours for {count} classes; "
@@ -130,7 +145,7 @@ def _class_problems(spec: DatasetSpec) -> Iterator[str]:
     bad = [c for c in spec.palette if len(c) != 3 or not all(0 <= v <= 255 for v in c)]
     if bad:
         yield f"palette holds {list(bad[0])}; a colour is three numbers 0-255, red first"
-    for key in ("things", "evaluated"):
+    for key in ("things", "evaluated", "rare"):
         outside = [i for i in getattr(spec, key) if not 0 <= i < count]
         if outside:
             yield f"{key}: train ids {outside} are outside 0..{count - 1}; count classes from 0"
@@ -146,10 +161,16 @@ def _class_problems(spec: DatasetSpec) -> Iterator[str]:
 
 def _layout_problems(spec: DatasetSpec) -> Iterator[str]:
     """What cannot be found on disk, or not be read: key, rule and remedy."""
-    if not re.fullmatch(r"[\w.-]+", spec.name):
-        yield "name may hold letters, digits, '_', '-' and '.'; rename it"
+    if not re.fullmatch(r"[\w.-]+", spec.name) or set(spec.name) == {"."}:
+        yield "name may hold letters, digits, '_', '-' and '.', and not dots alone; rename it"
     if not spec.splits:
         yield "splits is empty; name at least one, such as [train]"
+    outside = [split for split in spec.splits if not is_below(split)]
+    if outside:
+        yield (
+            f"splits holds {outside[0]!r}, which leads out of `folder`; a split is part of a path: "
+            "drop '..' and the '/' at its start"
+        )
     for key in ("image_pattern", "label_pattern", "train_id_pattern"):
         yield from _pattern_problems(spec, key, getattr(spec, key))
     if not spec.train_id_pattern.endswith(".png"):
@@ -168,6 +189,8 @@ def _layout_problems(spec: DatasetSpec) -> Iterator[str]:
         yield f"id_map: {spec.label_encoding!r} labels hold 0..{top}, not {max(spec.id_map)}"
     if len(spec.size) != 2 or min(spec.size) < 32:
         yield f"size is {list(spec.size)}; give [width, height] in pixels, at least 32 each"
+    elif spec.size[0] * spec.size[1] > MAX_PIXELS:
+        yield f"size is {list(spec.size)}; no image here has more than {MAX_PIXELS:,} pixels"
 
 
 def _pattern_problems(spec: DatasetSpec, key: str, pattern: str) -> Iterator[str]:
@@ -188,3 +211,5 @@ def _pattern_problems(spec: DatasetSpec, key: str, pattern: str) -> Iterator[str
         )
     if pattern.startswith("/"):
         yield f"{key} {pattern!r} starts with '/'; patterns are meant from `folder`"
+    elif not is_below(pattern):
+        yield f"{key} {pattern!r} holds '..', which leads out of `folder`; set `folder` instead"

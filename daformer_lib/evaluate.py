@@ -46,10 +46,52 @@ class Scores:
         """Share of labelled pixels that are right."""
         return float(np.diag(self.confusion).sum() / max(self.confusion.sum(), 1))
 
+    @property
+    def absent(self) -> tuple[int, ...]:
+        """Classes in neither truth nor prediction: left out of the mean."""
+        return tuple(np.flatnonzero(self._true + self._predicted == 0).tolist())
+
+    @property
+    def only_predicted(self) -> tuple[int, ...]:
+        """Classes that are predicted where none is true: they count as 0."""
+        return tuple(np.flatnonzero((self._true == 0) & (self._predicted > 0)).tolist())
+
+    @property
+    def _true(self) -> np.ndarray:
+        return self.confusion.sum(1)
+
+    @property
+    def _predicted(self) -> np.ndarray:
+        return self.confusion.sum(0)
+
     def miou(self, classes: Sequence[int] | None = None) -> float:
         """Mean IoU in [0, 1] over `classes` (all by default), NaN left out."""
         iou = self.iou if classes is None else self.iou[list(classes)]
         return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A score in percent; a dash where there is none."""
+    return "–" if np.isnan(share) else f"{100 * share:.{digits}f}"
+
+
+def absence_notes(
+    scores: Scores, classes: Sequence[str], ids: Sequence[int] | None = None
+) -> list[str]:
+    """Sentences that name the classes without true pixels and say how they count.
+
+    Args:
+        ids: train ids that enter the mean; all by default.
+    """
+    kinds = {
+        "in neither truth nor prediction, left out of the mean": scores.absent,
+        "predicted, but nowhere true: counted as 0, as in the authors' metric": (
+            scores.only_predicted
+        ),
+    }
+    wanted = range(len(classes)) if ids is None else ids
+    named = {text: [classes[i] for i in found if i in wanted] for text, found in kinds.items()}
+    return [f"{text}: {', '.join(names)}" for text, names in named.items() if names]
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

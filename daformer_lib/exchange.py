@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from daformer_lib.config import ModelConfig
 from daformer_lib.files import write_atomic
 from daformer_lib.models import build_segmentor
-from daformer_lib.models.checkpoints import require_fit
+from daformer_lib.models.checkpoints import load_own
 from daformer_lib.specs import DatasetSpec
 
 VERSION = "1"  # of the layout described above
@@ -156,9 +156,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> TrainedM
     metadata, state = _read(path)
     config, spec = _described(metadata, path)
     network = build_segmentor(config)
-    ours = {name: name for name in network.state_dict()}
-    require_fit(ours, list(ours), state, network.state_dict(), str(path))
-    network.load_state_dict(state)
+    load_own(network, state, str(path))
     return TrainedModel(network.to(device).eval(), config, spec)
 
 
@@ -197,7 +195,10 @@ def _require_ours(metadata: Mapping[str, str], path: Path) -> None:
 def _described(metadata: Mapping[str, str], path: Path) -> tuple[ModelConfig, DatasetSpec]:
     try:
         config = ModelConfig(**json.loads(metadata["model"]))
-        return dataclasses.replace(config, pretrained=None), spec_from_json(metadata["spec"])
+        spec = spec_from_json(metadata["spec"])
+        if config.num_classes != spec.num_classes:  # asked before a network is built of it
+            raise ValueError(f"{config.num_classes} classes here, {spec.num_classes} there")
+        return dataclasses.replace(config, pretrained=None), spec
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} describes its network or classes in a way this kit cannot read ({error}); "

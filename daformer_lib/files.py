@@ -11,16 +11,20 @@ import io
 import json
 import os
 import secrets
+import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from filelock import FileLock
 from PIL import Image
 
 MAX_PIXELS = 2**26  # 8192 x 8192: larger than any street data set, small enough for memory
+ORIENTATION = 0x0112  # the tag of EXIF
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
@@ -28,19 +32,76 @@ class BrokenImage(ValueError):
     """An image file that is empty, truncated, damaged, or absurdly large."""
 
 
-def write_atomic(path: str | Path, data: bytes) -> Path:
-    """Write all of ``data`` to ``path`` or nothing; missing folders are made."""
+def write_atomic(
+    path: str | Path,
+    data: bytes,
+    *,
+    durable: bool = False,
+    keep_old_as: str | Path | None = None,
+) -> Path:
+    """Write all of ``data`` to ``path`` or nothing; missing folders are made.
+
+    Args:
+        durable: wait until it is on the disk, so that it outlasts a power cut too.
+        keep_old_as: what ``path`` held before stays under this name in the same folder.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    # Part of the name is enough to tell whose it is, and a name may be as long as the disk takes.
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
     try:
         with open(temporary, "xb") as file:
             file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        if keep_old_as is not None and path.exists():
+            os.replace(path, keep_old_as)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno:
+            error.filename = str(path)  # a full disk is reported without a name
         raise
+    if durable:
+        _sync_folder(path.parent)
     return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put a renaming on the disk; Windows cannot open a folder, and needs not."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def folder_lock(folder: str | Path) -> Iterator[None]:
+    """One process at a time fills a folder; others wait. A read-only place needs no lock."""
+    folder = Path(folder)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError:
+        pass  # who writes there finds out what is wrong
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Delete what killed processes had not finished writing below a folder.
+
+    Only for whoever holds the folder's lock: another writer's file would go as well.
+    """
+    for left_over in Path(folder).rglob(".*.part"):
+        left_over.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, value: Any, indent: int | None = 1) -> Path:
@@ -64,15 +125,20 @@ def write_png(path: str | Path, array: np.ndarray, level: int = 3) -> Path:
     return _encode(path, pixels, [cv2.IMWRITE_PNG_COMPRESSION, level])
 
 
+def write_jpeg(path: str | Path, image: np.ndarray, quality: int = 92) -> Path:
+    """Write (H, W, 3) uint8 RGB as JPEG. For photos only: compression changes label ids."""
+    return _encode(path, image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality], ".jpg")
+
+
 def write_label_png(path: str | Path, ids: np.ndarray) -> Path:
     """Write (H, W) uint8 ids as PNG; run lengths suit flat areas: twice as fast, hardly larger."""
     return _encode(path, ids, [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])
 
 
-def _encode(path: str | Path, pixels: np.ndarray, options: list[int]) -> Path:
-    done, data = cv2.imencode(".png", pixels, options)
+def _encode(path: str | Path, pixels: np.ndarray, options: list[int], ending: str = ".png") -> Path:
+    done, data = cv2.imencode(ending, pixels, options)
     if not done:
-        raise ValueError(f"cannot encode {pixels.shape} {pixels.dtype} as PNG for {path}")
+        raise ValueError(f"cannot encode {pixels.shape} {pixels.dtype} as {ending} for {path}")
     return write_atomic(path, data.tobytes())
 
 
@@ -88,7 +154,7 @@ def write_palette_png(
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(width, height) from the file's header; nothing is decoded."""
+    """(width, height) from the file's header, as it is read; nothing is decoded."""
     with open(path, "rb") as file:
         return _header_size(file, path)
 
@@ -116,7 +182,11 @@ def read_gray(path: str | Path) -> np.ndarray:
     if pixels.ndim != 2 or pixels.dtype != np.uint8:
         raise BrokenImage(
             f"{path} holds {pixels.shape} {pixels.dtype}, not one 8-bit channel of class ids; "
-            "is it a coloured preview instead of the label file?"
+            + (
+                "save the ids with 8 bits (0-255)"
+                if pixels.ndim == 2
+                else "is it a coloured preview instead of the label file?"
+            )
         )
     return pixels
 
@@ -165,10 +235,19 @@ def image_kind(path: str | Path) -> tuple[str, str]:
 
 def _decode(path: str | Path, flags: int) -> np.ndarray:
     data = _read_bytes(path)
-    _check(data, path)
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    size = _check(data, path)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        pixels = None
     if pixels is None:
         raise BrokenImage(f"{path} cannot be decoded: its data is damaged; fetch it again")
+    # Other formats than JPEG may be turned, too; apart from that both readers must see one image.
+    if sorted(pixels.shape[:2]) != sorted(size):
+        raise BrokenImage(
+            f"{path} says {size[0]}x{size[1]} in its header and holds "
+            f"{pixels.shape[1]}x{pixels.shape[0]}: two images in one file; save it again"
+        )
     return pixels
 
 
@@ -190,7 +269,7 @@ def _header_size(file: Any, path: str | Path) -> tuple[int, int]:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
         try:
             with Image.open(file) as image:
-                width, height = image.size
+                width, height = image.size[::-1] if _lies_on_its_side(image) else image.size
         except Image.DecompressionBombError as error:
             raise BrokenImage(f"{path} is too large to be a street image: {error}") from None
         except (OSError, SyntaxError, ValueError) as error:
@@ -201,3 +280,13 @@ def _header_size(file: Any, path: str | Path) -> tuple[int, int]:
             "Its header is damaged, or it is no street image: scale it down first"
         )
     return width, height
+
+
+def _lies_on_its_side(image: Image.Image) -> bool:
+    """Whether EXIF says so: OpenCV turns such a photo upright when it reads the colours."""
+    if image.format != "JPEG":
+        return False
+    try:
+        return image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
+    except (struct.error, KeyError, TypeError):  # damaged EXIF; the pixels may be good
+        return False

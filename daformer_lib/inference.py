@@ -30,6 +30,7 @@ from daformer_lib.evaluate import decide, require_stride, slide, whole
 from daformer_lib.exchange import TrainedModel, load_model
 from daformer_lib.files import read_image
 from daformer_lib.models import build_segmentor
+from daformer_lib.models.checkpoints import load_own
 from daformer_lib.models.huggingface import HUB_PREFIX, fetch
 from daformer_lib.runs import Run
 from daformer_lib.specs import DatasetSpec, get_spec
@@ -97,16 +98,24 @@ def choose_device(name: str = "auto") -> torch.device:
     """ "auto" takes CUDA where there is one; else "cpu", "cuda", "cuda:1", "mps"."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(
+            f"device {name!r} is unknown; try auto, cpu, cuda, cuda:1 or mps"
+        ) from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {name!r}: this PyTorch finds no CUDA device; try cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device {name!r}: there are {torch.cuda.device_count()}, counted from 0")
     return device
 
 
 def load_network(run: Run, model: str = "student") -> nn.Module:
     """The trained network of a run in eval mode; model is "student" or "teacher"."""
     network = build_segmentor(run.experiment.changed(model={"pretrained": None}).model)
-    network.load_state_dict(run.student_weights() if model == "student" else run.teacher_weights())
+    weights = run.student_weights() if model == "student" else run.teacher_weights()
+    load_own(network, weights, f"the {model} of {run.folder}")
     return network.eval()
 
 

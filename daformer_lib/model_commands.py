@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from daformer_lib.progress import Progress
+from daformer_lib.texts import printable
 
 
 def predict(
@@ -53,7 +54,8 @@ def predict(
     with Progress(len(found), "predict") as bar:
         summary = predict_files(opened, found, output_dir, view, ids, bar)
     for path, reason in summary.skipped.items():
-        print(f"skipped {path}: {reason}", file=sys.stderr)
+        named = reason if str(path) in reason else f"{path}: {reason}"
+        print(printable(f"skipped {named}"), file=sys.stderr)
     print(f"labelled {len(summary.written)} of {len(found)} images; see {output_dir}")
     return 1 if summary.skipped else 0
 

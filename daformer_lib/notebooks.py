@@ -27,6 +27,8 @@ import yaml
 
 from daformer_lib.files import read_json, write_atomic, write_json
 from daformer_lib.notebook_lint import advise, lint
+from daformer_lib.stopping import GRACE
+from daformer_lib.texts import nearest
 
 __all__ = [
     "FailedCell", "NotebookRun", "advise", "check_parameters", "execute_in_place", "failed_cell",
@@ -34,7 +36,6 @@ __all__ = [
 ]  # fmt: skip
 
 Status = Literal["done", "failed", "timeout", "died"]
-GRACE = 20.0  # seconds that a process gets to end after SIGTERM
 UNFINISHED = "did not come to its end"
 TRIES = 3  # parallel kernels race for ports: a kernel that never started is tried again
 
@@ -93,7 +94,8 @@ def check_parameters(path: str | Path, parameters: Mapping[str, Any]) -> None:
     known = parameter_names(path)
     unknown = sorted(set(parameters) - set(known))
     if unknown:
-        raise ValueError(f"{Path(path).name} has no parameters {unknown}; it has {known}")
+        hints = "; ".join(f"{name}: {nearest(name, known)}" for name in unknown)
+        raise ValueError(f"{Path(path).name} has no parameters {unknown}; {hints}")
 
 
 def _sha256(path: Path) -> str:
@@ -120,8 +122,9 @@ def finished(
 
 
 def _command(path: Path, output_path: Path, parameters_file: Path, timeout_s: float) -> list[str]:
+    """papermill, which ends when this process does: its kernel and their trainings then end too."""
     return [
-        sys.executable, "-m", "papermill", str(path), str(output_path),
+        sys.executable, "-m", "daformer_lib.stopping", "papermill", str(path), str(output_path),
         "--parameters_file", str(parameters_file), "--execution-timeout", str(int(timeout_s) or 1),
         "--start-timeout", "120", "--no-progress-bar", "--log-output", "--autosave-cell-every", "5",
     ]  # fmt: skip
@@ -159,8 +162,8 @@ def _execute(
     """Exit status of the process, or None if it ran out of time."""
     with open(log_file, "w", encoding="utf-8") as log:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(env),
-            cwd=cwd, start_new_session=True, errors="replace",
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, env=dict(env), cwd=cwd, start_new_session=True, errors="replace",
         )  # fmt: skip
         reader = threading.Thread(target=_forward, args=(process.stdout, log, on_line), daemon=True)
         reader.start()

@@ -14,12 +14,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
 from daformer_lib.config import ModelConfig
 from daformer_lib.data.datasets import SegmentationDataset
-from daformer_lib.evaluate import Scores, evaluate
+from daformer_lib.evaluate import Scores, absence_notes, evaluate, percent
 from daformer_lib.files import write_label_png
 from daformer_lib.inference import label_file
 from daformer_lib.models import build_segmentor
@@ -52,11 +51,7 @@ def network_from_checkpoint(
             encoder: a network whose decoder is random would score like a bad checkpoint.
     """
     network = build_segmentor(ModelConfig(encoder, decoder, num_classes))
-    try:
-        loaded = load_official(network, checkpoint, part)
-    except (EOFError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{checkpoint} cannot be read ({reason}); fetch it again") from None
+    loaded = load_official(network, checkpoint, part)
     if not any(name.startswith("decode_head.") for name in loaded):
         raise ValueError(
             f"{checkpoint} holds an encoder without a decoder, which cannot be scored; name the "
@@ -108,13 +103,14 @@ def score_table(scores: Scores, spec: DatasetSpec, classes: int = ALL) -> str:
     if spec.name == "cityscapes":
         paper = list(paper_iou("gta" if classes == ALL else "synthia", spec))
     lines = [f"{'class':18s} {'IoU %':>7s} {'paper':>7s}"]
-    lines += [_line(spec.classes[i], 100 * scores.iou[i], paper[i]) for i in rows]
+    lines += [_line(spec.classes[i], scores.iou[i], paper[i]) for i in rows]
     means = (ALL,) if classes == ALL else tuple(MEAN_OVER)
     for count in means:
         over = MEAN_OVER[count] if spec.num_classes == ALL else None
         beside = None if count == ALL != classes else paper_mean(spec, count)
         size = count if over else spec.num_classes
-        lines.append(_line(f"mean of {size}", 100 * scores.miou(over), beside))
+        lines.append(_line(f"mean of {size}", scores.miou(over), beside))
+    lines += absence_notes(scores, spec.classes, rows)
     if spec.name in TRAIN_ID_SERVERS:
         lines.append("The paper's number is of the test split, which only the server scores.")
     return "\n".join(lines)
@@ -122,7 +118,7 @@ def score_table(scores: Scores, spec: DatasetSpec, classes: int = ALL) -> str:
 
 def _line(name: str, ours: float, paper: float | None) -> str:
     beside = "-" if paper is None or np.isnan(paper) else f"{paper:.1f}"
-    return f"{name:18s} {ours:7.2f} {beside:>7s}"
+    return f"{name:18s} {percent(ours, 2):>7s} {beside:>7s}"
 
 
 def server_ids(spec: DatasetSpec) -> Ids:

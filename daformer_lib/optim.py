@@ -46,10 +46,16 @@ def parameter_groups(model: nn.Module, config: OptimConfig) -> list[dict]:
     ]
 
 
-def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    # foreach is also the fastest on the CPU: one call for hundreds of small tensors.
+def build_optimizer(
+    model: nn.Module, config: OptimConfig, fused: bool = False
+) -> torch.optim.AdamW:
+    """AdamW; `fused` is the faster way through many small tensors, and rounds differently."""
     return torch.optim.AdamW(
-        parameter_groups(model, config), lr=config.lr, betas=(0.9, 0.999), foreach=True
+        parameter_groups(model, config),
+        lr=config.lr,
+        betas=(0.9, 0.999),
+        foreach=not fused,
+        fused=fused,
     )
 
 

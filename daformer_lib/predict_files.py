@@ -9,6 +9,7 @@ place below it.
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +17,18 @@ from typing import Literal
 
 import numpy as np
 
+from daformer_lib.dataset_spec import is_below
 from daformer_lib.exchange import TrainedModel
 from daformer_lib.files import BrokenImage, read_image, write_label_png, write_png
 from daformer_lib.inference import Prediction, View, label_images
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import DatasetSpec
+from daformer_lib.texts import complaint
 from daformer_lib.viz import overlay
 
 Ids = Literal["train", "original"]
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+LONGEST_NAME = 255  # bytes, on nearly every file system
 OUTPUTS = ("_overlay.png", "_confidence.png", "_labels.png")
 
 
@@ -59,6 +63,7 @@ def find_images(inputs: Sequence[str | Path], output_dir: str | Path) -> list[Im
             found.setdefault(image.path, image)
     names: dict[str, Path] = {}
     for image in found.values():
+        _require_possible(image)
         other = names.setdefault(image.name, image.path)
         if other != image.path:
             raise ValueError(
@@ -79,9 +84,25 @@ def _expand(entry: str, output_dir: Path) -> list[ImageFile]:
     else:
         raise FileNotFoundError(f"no file or folder {entry}")
     paths = sorted(p for p in candidates if _is_image(p) and not _is_output(p, output_dir))
+    paths = list({p.resolve(): p for p in reversed(paths)}.values())[::-1]  # links in a circle
     if not paths:
         raise FileNotFoundError(f"no image ({', '.join(IMAGE_SUFFIXES)}) in {entry}")
     return [ImageFile(p, p.relative_to(base).with_suffix("").as_posix()) for p in paths]
+
+
+def _require_possible(image: ImageFile) -> None:
+    """Raises ValueError where its outputs would lie elsewhere or have names too long to write."""
+    if not is_below(image.name):
+        raise ValueError(
+            f"{image.path} would be written outside the output folder, as {image.name}; name its "
+            "folder without '..' after a wildcard"
+        )
+    longest = max(len(os.fsencode(Path(image.name).name + ending)) for ending in OUTPUTS)
+    if longest > LONGEST_NAME:
+        raise ValueError(
+            f"{image.path}: its outputs would have names of {longest} bytes, and disks take "
+            f"{LONGEST_NAME}; shorten the name"
+        )
 
 
 def _fixed_part(pattern: str) -> Path:
@@ -131,7 +152,7 @@ def _read(images: Sequence[ImageFile], skipped: dict[Path, str]) -> dict[ImageFi
         try:
             pixels[image] = read_image(image.path)
         except (BrokenImage, OSError) as error:
-            skipped[image.path] = str(error)
+            skipped[image.path] = complaint(error)
     return pixels
 
 

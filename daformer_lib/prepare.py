@@ -1,15 +1,21 @@
-"""Have the data that an experiment needs: drawn if they are mini domains, converted, checked."""
+"""Have the data that an experiment needs: drawn if the kit draws them, converted, checked."""
 
 from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
 
 from daformer_lib.config import DataConfig
 from daformer_lib.data.class_stats import read_class_stats
 from daformer_lib.data.convert import convert, is_current
+from daformer_lib.data.fields import FIELD_SPECS, SMOKE_FIELDS, FieldCounts, make_fields
 from daformer_lib.data.mini import MINI_NAMES, SMOKE_COUNTS, MiniCounts, make_mini
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec, get_specs
+from daformer_lib.texts import printable
 
 WORKERS = 2
+SHOWN = 3  # pairs that are left out and named one by one
 
 
 def mini_counts(profile: str) -> MiniCounts:
@@ -17,8 +23,13 @@ def mini_counts(profile: str) -> MiniCounts:
     return SMOKE_COUNTS if profile == "smoke" else MiniCounts()
 
 
+def field_counts(profile: str) -> FieldCounts:
+    """Photos of the fields: a handful at smoke."""
+    return SMOKE_FIELDS if profile == "smoke" else FieldCounts()
+
+
 def prepare(data: DataConfig, profile: str, report: Report = silent) -> None:
-    """Draw missing mini domains, convert unconverted labels; quick when all is there.
+    """Draw missing mini domains and fields, convert unconverted labels; quick when all is there.
 
     Raises:
         FileNotFoundError: a real data set is missing; the message says what is expected where.
@@ -28,6 +39,10 @@ def prepare(data: DataConfig, profile: str, report: Report = silent) -> None:
     mini = [spec.name for spec in specs if spec.name in MINI_NAMES]
     if mini:
         make_mini(data.data_root, mini, mini_counts(profile), workers=WORKERS, progress=report)
+    # A spec's file may be a user's own variant: only those that say what the kit says are drawn.
+    if any(spec in FIELD_SPECS.values() for spec in specs):
+        make_fields(data.data_root, field_counts(profile), workers=WORKERS, progress=report)
+    _warn_of_padding(data, specs)
     for spec in specs:
         for split in spec.splits:
             needed = spec in sources and split == "train"
@@ -39,7 +54,34 @@ def prepare(data: DataConfig, profile: str, report: Report = silent) -> None:
 def _convert(spec: DatasetSpec, data_root: str, split: str, needed: bool, report: Report) -> None:
     """Only the source's labels are a must: a target's train or test split may have none."""
     try:
-        convert(spec, data_root, split, WORKERS, report)
+        summary = convert(spec, data_root, split, WORKERS, report)
     except FileNotFoundError:
         if needed:
             raise
+        return
+    if summary.problems:
+        named = "; ".join(f"{stem}: {why}" for stem, why in summary.problems[:SHOWN])
+        more = "; ..." if len(summary.problems) > SHOWN else ""
+        warnings.warn(
+            printable(
+                f"{len(summary.problems)} pairs of {spec.name}/{split} are left out "
+                f"({named}{more}); mend them and convert again, or go on without them"
+            ),
+            stacklevel=2,
+        )
+
+
+def _warn_of_padding(data: DataConfig, specs: Sequence[DatasetSpec]) -> None:
+    """A crop larger than the images is allowed, as in the authors' code, and mostly a mistake."""
+    for spec in specs:
+        width, height = spec.size
+        inside = min(height, data.crop[0]) * min(width, data.crop[1])
+        share = 1 - inside / (data.crop[0] * data.crop[1])
+        if share > 0:
+            warnings.warn(
+                f"crop {data.crop[0]}x{data.crop[1]} is larger than the images of {spec.name} in "
+                f"training, {height}x{width}: {share:.0%} of it is padding, which teaches nothing; "
+                f"try a crop of at most {height // 32 * 32}x{width // 32 * 32}, or a larger size "
+                "in the spec",
+                stacklevel=3,
+            )

@@ -8,9 +8,7 @@ not learn in minutes. That makes a prior which knows where things are: stronger 
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +26,7 @@ from daformer_lib.files import write_atomic, write_json
 from daformer_lib.machine import machine
 from daformer_lib.models.encoders import build_encoder
 from daformer_lib.progress import Report, silent
+from daformer_lib.stopping import process_pool
 
 BACKGROUND = len(OBJECT_CLASSES)  # token label where no object is
 CHUNK = 250  # crops per task of a drawing process
@@ -57,8 +56,7 @@ def draw_crops(start: int, count: int, seed: int, workers: int = 2) -> Crops:
     """Objects start ... start + count - 1, drawn by several processes."""
     starts = range(start, start + count, CHUNK)
     draw = partial(_draw_chunk, end=start + count, seed=seed)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with process_pool(workers) as pool:
         parts = list(pool.map(draw, starts))
     images, labels, masks = (np.concatenate(column) for column in zip(*parts))
     return Crops(*(torch.from_numpy(array) for array in (images, labels, masks)))

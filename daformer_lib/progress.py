@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, Protocol, TypeVar
 
+from daformer_lib.texts import printable
+
 Look = Literal["notebook", "terminal", "lines", "quiet"]
 LOOKS: tuple[Look, ...] = ("notebook", "terminal", "lines", "quiet")
 REDRAW = 0.1  # seconds between two redraws of a bar
@@ -133,7 +135,7 @@ class Progress:
         if self.title and self.note:
             parts.append(self.note)
         head = self.title or self.note
-        return f"{head}: " * bool(head) + ", ".join(parts)
+        return printable(f"{head}: " * bool(head) + ", ".join(parts))
 
     def _show(self) -> None:
         self._shown_at, self._shown = self._clock(), (self.done, self.note)

@@ -9,7 +9,6 @@ challenge (`visda_recipes.py`) by name.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from typing import Any
 
 from daformer_lib.config import (
@@ -21,7 +20,8 @@ from daformer_lib.config import (
     UDAConfig,
 )
 from daformer_lib.paper_recipes import PAPER_RECIPES
-from daformer_lib.specs import check_same_classes, get_spec, get_specs
+from daformer_lib.specs import DatasetSpec, check_same_classes, get_spec, get_specs
+from daformer_lib.texts import nearest
 from daformer_lib.visda_recipes import VISDA_RECIPES
 
 Changes = dict[str, Any]
@@ -41,6 +41,23 @@ ROWS: dict[str, Changes] = {
     "cnn_oracle": {"mode": "oracle", "use": ("cnn",), "data": {"photometric": True}},
     "cnn_self_training": {"use": ("cnn",)},
     "segformer_self_training": {"use": ("segformer",)},
+}
+
+# The names under which figures and tables show the rows.
+TITLES = {
+    "source_only": "source-only",
+    "oracle": "oracle",
+    "self_training": "self-training",
+    "rcs": "self-training + RCS",
+    "fd": "self-training + FD",
+    "daformer": "DAFormer",
+    "fd_all": "FD on all classes",
+    "no_warmup": "without warm-up",
+    "short_memory": "short memory",
+    "cnn_source_only": "CNN source-only",
+    "cnn_oracle": "CNN oracle",
+    "cnn_self_training": "CNN self-training",
+    "segformer_self_training": "SegFormer decoder self-training",
 }
 
 MINI_MODEL = ModelConfig(encoder="tiny_mit", pretrained="shipped")
@@ -73,7 +90,7 @@ PROFILES: dict[str, Experiment] = {
         optim=dataclasses.replace(MINI_OPTIM, warmup_steps=4),
         train=TrainConfig(
             steps=12, log_every=4, eval_every=6, checkpoint_every=6, snapshot_every=6,
-            snapshot_images=2, final_splits=MINI_SPLITS,
+            snapshot_images=2, final_splits=MINI_SPLITS, fused=True,
         ),
     ),
     "demo": Experiment(
@@ -84,7 +101,7 @@ PROFILES: dict[str, Experiment] = {
         optim=MINI_OPTIM,
         train=TrainConfig(
             steps=800, eval_every=200, checkpoint_every=200, snapshot_every=200,
-            snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS,
+            snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS, fused=True,
         ),
     ),
     "study": Experiment(
@@ -96,7 +113,7 @@ PROFILES: dict[str, Experiment] = {
         optim=dataclasses.replace(MINI_OPTIM, warmup_steps=400),
         train=TrainConfig(
             steps=4000, eval_every=500, checkpoint_every=500, snapshot_every=1000,
-            snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS,
+            snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS, fused=True,
         ),
     ),
     "full": Experiment(name="full", model=ModelConfig(pretrained="pretrained/mit_b5.pth")),
@@ -148,9 +165,22 @@ def experiment(
     built = base.changed(name=row, data=data, train={"seed": seed})
     specs = (*get_specs(built.data.source), get_spec(built.data.target))
     check_same_classes(specs)
-    if any(spec.origin for spec in specs[:-1]):  # own data: label files of any size
-        built = built.changed(data={"rcs_min_pixels": None, "rcs_min_crop_pixels": None})
+    built = _own_data(built, specs[:-1], specs[-1])
     return built.changed(model={"num_classes": specs[-1].num_classes})
+
+
+def _own_data(
+    built: Experiment, sources: tuple[DatasetSpec, ...], target: DatasetSpec
+) -> Experiment:
+    """What a profile takes for granted of street scenes does not hold for sets from a file."""
+    if any(spec.origin for spec in sources):  # label files of any size
+        built = built.changed(data={"rcs_min_pixels": None, "rcs_min_crop_pixels": None})
+    if target.origin:
+        # No car's bonnet at the bottom of the pictures; and there may be no `test` split.
+        scored = tuple(s for s in built.train.final_splits if s in target.splits)
+        rows = {"ignore_top": 0, "ignore_bottom": 0}
+        built = built.changed(uda=rows, train={"final_splits": scored or ("val",)})
+    return built
 
 
 def _row(row: str, profile: str) -> Experiment:
@@ -170,6 +200,5 @@ def _row(row: str, profile: str) -> Experiment:
 
 def _named(table: dict[str, Any], name: str, kind: str) -> Any:
     if name not in table:
-        near = difflib.get_close_matches(name, table) or sorted(table)
-        raise KeyError(f"unknown {kind} {name!r}; did you mean {' or '.join(near)}?")
+        raise KeyError(f"unknown {kind} {name!r}; {nearest(name, table)}")
     return table[name]

@@ -17,7 +17,7 @@ from jinja2 import Environment
 from daformer_lib.files import write_atomic
 from daformer_lib.progress import duration
 from daformer_lib.report_page import PAGE
-from daformer_lib.specs import RARE, DatasetSpec
+from daformer_lib.specs import DatasetSpec
 from daformer_lib.viz import class_bars, class_chips, colorize, figure_png, picture_miou
 from daformer_lib.viz.draw import as_picture
 from daformer_lib.viz.style import KIND_COLOURS, KIND_NAMES, small_png, to_data_uri
@@ -150,10 +150,9 @@ def _bars(report: CourseReport) -> str:
     """Per-class bars as a data address; empty without scores."""
     if not report.class_iou:
         return ""
-    rare = RARE if report.spec.num_classes > max(RARE) else ()
     title = f"IoU per class on {report.spec.name} ({report.split})"
     return to_data_uri(
-        figure_png(class_bars(report.class_iou, report.spec, title=title, bold=rare))
+        figure_png(class_bars(report.class_iou, report.spec, title=title, bold=report.spec.rare))
     )
 
 
@@ -183,4 +182,5 @@ def render(report: CourseReport) -> str:
 
 def write_report(report: CourseReport, path: str | Path) -> Path:
     """Write the page, whole or not at all."""
-    return write_atomic(path, render(report).encode())
+    # "replace": a file name may hold bytes that are no text in any encoding.
+    return write_atomic(path, render(report).encode(errors="replace"))

@@ -1,10 +1,12 @@
 """A run's folder: what training writes and everything else reads.
 
 config.json       the Experiment
+specs/            copies of the YAML files of its data sets, where it has any: what the run goes on
+                  with, whatever becomes of the originals
 metrics.csv       step, rate, losses and confidence, every log_every steps
 evals.json        scores of student and teacher at each evaluation
 snapshots/        step_000800.npz: labels and confidence of teacher and student, fixed images
-checkpoints/      last.pt: everything needed to go on
+checkpoints/      last.pt: everything needed to go on; previous.pt, until the run is complete
 tb/               TensorBoard
 result.json       written last: its presence means the run is complete
 """
@@ -13,18 +15,54 @@ from __future__ import annotations
 
 import csv
 import io
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
 
 from daformer_lib.config import Experiment
 from daformer_lib.evaluate import Scores
-from daformer_lib.files import read_json, write_atomic, write_json
-from daformer_lib.specs import get_spec
+from daformer_lib.files import read_json, remove_leftovers, write_atomic, write_json
+from daformer_lib.specs import (
+    JOIN,
+    DatasetSpec,
+    get_spec,
+    is_file_name,
+    save_spec,
+    source_names,
+)
+
+T = TypeVar("T")
+
+
+def write_config(folder: Path, experiment: Experiment) -> None:
+    """config.json, written once, and copies of the spec files that it names."""
+    path = folder / "config.json"
+    if path.exists():
+        return
+    for side in ("source", "target"):
+        for i, name in enumerate(source_names(getattr(experiment.data, side))):
+            if is_file_name(name):
+                save_spec(get_spec(name), folder / "specs" / f"{side}{i}.yaml")
+    write_json(path, experiment.to_dict())
+
+
+def read_config(folder: Path) -> Experiment:
+    """The experiment of a run's folder; spec files are the copies in it, where there are any."""
+    experiment = _understood(folder / "config.json", Experiment.from_dict)
+    kept = {}
+    for side in ("source", "target"):
+        names = source_names(getattr(experiment.data, side))
+        copies = [folder / "specs" / f"{side}{i}.yaml" for i in range(len(names))]
+        found = [str(c) if c.is_file() else name for c, name in zip(copies, names)]
+        kept[side] = JOIN.join(found)
+    return experiment.changed(data=kept)
 
 
 @dataclass(frozen=True)
@@ -80,7 +118,7 @@ class Run:
 
     @cached_property
     def experiment(self) -> Experiment:
-        return Experiment.from_dict(read_json(self.folder / "config.json"))
+        return read_config(self.folder)
 
     @cached_property
     def result(self) -> dict[str, Any]:
@@ -92,13 +130,20 @@ class Run:
         return self.experiment.name
 
     @property
+    def spec(self) -> DatasetSpec:
+        """Of the target."""
+        return get_spec(self.experiment.data.target)
+
+    @property
     def classes(self) -> tuple[str, ...]:
-        return get_spec(self.experiment.data.target).classes
+        return self.spec.classes
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
         path = self.folder / "evals.json"
-        return [Evaluation.from_dict(v) for v in read_json(path)] if path.exists() else []
+        if not path.exists():
+            return []
+        return _understood(path, lambda values: [Evaluation.from_dict(v) for v in values])
 
     def final(self, model: str = "student", split: str = "val") -> Scores:
         """Scores of the last step; raises KeyError with what there is."""
@@ -109,7 +154,10 @@ class Run:
         return max(found, key=lambda e: e.step).scores
 
     def curve(self, model: str = "student", split: str = "val") -> tuple[list[int], list[float]]:
-        """Steps and mIoU in percent of every evaluation."""
+        """Steps and mIoU in percent of every evaluation.
+
+        Only the last one is over all images where `max_eval_images` holds the others short.
+        """
         found = [e for e in self.evaluations if (e.model, e.split) == (model, split)]
         return [e.step for e in found], [100 * e.scores.miou() for e in found]
 
@@ -130,11 +178,14 @@ class Run:
             raise FileNotFoundError(
                 f"{self.folder} has no snapshot of step {step}; it has {self.snapshot_steps()}"
             )
-        with np.load(path, allow_pickle=False) as kept:
-            teacher = kept.get("teacher_label")
-            stems = tuple(str(s) for s in kept["stems"])
-            student, sure = kept["student_label"], kept.get("student_confidence")
-            return Snapshot(step, stems, student, teacher, kept["confidence"], sure)
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                teacher = kept.get("teacher_label")
+                stems = tuple(str(s) for s in kept["stems"])
+                student, sure = kept["student_label"], kept.get("student_confidence")
+                return Snapshot(step, stems, student, teacher, kept["confidence"], sure)
+        except (BadZipFile, EOFError, KeyError, MemoryError, ValueError) as error:
+            raise ValueError(f"{path} is damaged or no snapshot ({error}); delete it") from None
 
     def student_weights(self) -> dict[str, torch.Tensor]:
         return self._checkpoint()["student"]
@@ -146,7 +197,19 @@ class Run:
         return weights
 
     def _checkpoint(self) -> dict[str, Any]:
-        return load_checkpoint(self.folder / "checkpoints" / "last.pt")
+        return newest_checkpoint(self.folder)
+
+
+def _understood(path: Path, make: Callable[[Any], T]) -> T:
+    """What a JSON file of a run means; one of another program or version is named."""
+    try:
+        return make(read_json(path))
+    except (AttributeError, KeyError, TypeError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(
+            f"{path} is not what this version of the kit writes ({reason}); use the version that "
+            "wrote it, or train the run again in another folder"
+        ) from None
 
 
 class RunWriter:
@@ -154,24 +217,22 @@ class RunWriter:
 
     def __init__(self, folder: str | Path, experiment: Experiment) -> None:
         self.folder = Path(folder)
-        self.checkpoint_path = self.folder / "checkpoints" / "last.pt"
+        self.checkpoint_path, self.previous_path = checkpoint_paths(self.folder)
         self._evals: list[dict[str, Any]] = []
         self._rows: list[dict[str, Any]] = []
-        config = self.folder / "config.json"
-        if config.exists():
-            old = Experiment.from_dict(read_json(config))
+        if (self.folder / "config.json").exists():
+            old = read_config(self.folder)
             if old.key != experiment.key:
                 raise ValueError(
                     f"{folder} holds another run ({old.name}, key {old.key}, not "
-                    f"{experiment.key}); choose another folder or delete it"
+                    f"{experiment.key}); choose another folder or delete it. A spec's file that "
+                    "has changed makes another run"
                 )
-        else:
-            write_json(config, experiment.to_dict())
+        write_config(self.folder, experiment)
 
     def rewind(self, step: int) -> None:
         """Forget rows and evaluations after `step`: the run goes on from its checkpoint."""
-        for left_over in self.folder.rglob(".*.part"):  # of a process killed while it wrote
-            left_over.unlink()
+        remove_leftovers(self.folder)
         if (self.folder / "evals.json").exists():
             kept = read_json(self.folder / "evals.json")
             self._evals = [e for e in kept if e["step"] <= step]
@@ -219,17 +280,66 @@ class RunWriter:
         write_atomic(self.folder / "snapshots" / f"step_{snapshot.step:06d}.npz", data.getvalue())
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
+        """The one before stays as previous.pt, should the disk damage this one."""
         data = io.BytesIO()
         torch.save(state, data)
-        write_atomic(self.checkpoint_path, data.getvalue())
+        write_atomic(
+            self.checkpoint_path, data.getvalue(), durable=True, keep_old_as=self.previous_path
+        )
 
     def finish(self, result: dict[str, Any]) -> None:
+        """Nothing goes on from here, so one checkpoint is enough."""
+        self.previous_path.unlink(missing_ok=True)
         write_json(self.folder / "result.json", result)
+
+
+class DamagedCheckpoint(ValueError):
+    """A checkpoint file that is not what was written."""
+
+
+def checkpoint_paths(folder: str | Path) -> tuple[Path, Path]:
+    """Of a run: the last checkpoint and the one before it."""
+    checkpoints = Path(folder) / "checkpoints"
+    return checkpoints / "last.pt", checkpoints / "previous.pt"
+
+
+def newest_checkpoint(folder: str | Path) -> dict[str, Any]:
+    """The last checkpoint of a run; the one before it where the last is missing or damaged.
+
+    Missing it is for a moment while a new one is put in its place.
+    """
+    last, previous = checkpoint_paths(folder)
+    if not previous.exists():
+        return load_checkpoint(last)
+    try:
+        return load_checkpoint(last)
+    except FileNotFoundError:
+        return load_checkpoint(previous)
+    except DamagedCheckpoint as damage:
+        state = load_checkpoint(previous)
+        warnings.warn(f"{damage.args[0]}; {previous.name} is used instead", stacklevel=2)
+        return state
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Tensors and plain values only: a checkpoint cannot run code."""
+    # Imported late: reading snapshots must not load the network libraries, 200 MB of memory.
+    from daformer_lib.models.weight_files import read_plain
+
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        _check_sums(path)
+        return read_plain(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing: the run has not saved anything yet") from None
+    except BadZipFile as error:
+        raise DamagedCheckpoint(
+            f"{path} is damaged ({error}); put a copy of it back, or delete the run's folder "
+            "and train it again"
+        ) from None
+
+
+def _check_sums(path: Path) -> None:
+    """torch.save writes a zip file with checksums, which torch.load does not look at."""
+    with ZipFile(path) as archive:
+        if broken := archive.testzip():
+            raise BadZipFile(f"wrong checksum of {broken}")

@@ -7,7 +7,6 @@ the file, the key, the rule and the remedy. docs/your-own-data.md has a commente
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -18,12 +17,15 @@ import yaml
 
 from daformer_lib.dataset_spec import DatasetSpec
 from daformer_lib.files import write_atomic
+from daformer_lib.texts import nearest, shortened
 
 EXAMPLE = "docs/your-own-data.md"
+MAX_BYTES = 2**20  # of a file: ids and colours of 255 classes need a few thousand
+MAX_DEPTH = 8  # of lists and mappings in one another: a palette has three
 FIELDS = {field.name: field for field in dataclasses.fields(DatasetSpec) if field.name != "origin"}
 REQUIRED = [name for name, f in FIELDS.items() if f.default is dataclasses.MISSING]
-# Neither changes what is learned: where the files lie, and how patterns spell it.
-PLACES = ("folder", "image_pattern", "label_pattern", "train_id_pattern")
+# None changes what is learned: where files lie, how patterns spell it, what tables set apart.
+PLACES = ("folder", "image_pattern", "label_pattern", "train_id_pattern", "rare")
 
 
 class Wrong(Exception):
@@ -31,7 +33,24 @@ class Wrong(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key given twice; PyYAML alone takes the last one without a word."""
+    """YAML that refuses a key given twice; PyYAML alone takes the last one without a word.
+
+    It also refuses aliases, of which a few lines can describe a billion values, and deep nesting,
+    which would overflow the stack; a spec needs neither.
+    """
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        line = self.peek_event().start_mark.line + 1
+        if self.check_event(yaml.AliasEvent):
+            raise Wrong(f"line {line}: aliases (*name) are not read here; write the value out")
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise Wrong(f"line {line}: lists in lists in lists; a spec is at most {MAX_DEPTH} deep")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         found: dict = {}
@@ -53,6 +72,11 @@ def load_spec(path: str | Path) -> DatasetSpec:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no spec file at {path}; {EXAMPLE} says how to write one")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(
+            f"{path} has {path.stat().st_size:,} bytes, a spec at most {MAX_BYTES:,}; is it "
+            f"another file? {EXAMPLE} has an example"
+        )
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
         return _trustworthy(DatasetSpec(**_checked(values), origin=str(path)))
@@ -91,13 +115,11 @@ def _plain(value: Any) -> Any:
 def _checked(values: Any) -> dict[str, Any]:
     """The fields with values of their kind; what they mean is checked by `DatasetSpec` itself."""
     if not isinstance(values, dict):
-        raise Wrong(
-            f"holds {type(values).__name__}, not keys with values; {EXAMPLE} has an example"
-        )
+        what = "is empty" if values is None else f"holds a {type(values).__name__}"
+        raise Wrong(f"{what}, not keys with values; {EXAMPLE} has an example")
     for key in values:
         if key not in FIELDS:
-            near = difflib.get_close_matches(str(key), FIELDS) or sorted(FIELDS)
-            raise Wrong(f"unknown key {key!r}; did you mean {' or '.join(near)}?")
+            raise Wrong(f"unknown key {shortened(key)}; {nearest(key, FIELDS)}")
     missing = [name for name in REQUIRED if name not in values]
     if missing:
         raise Wrong(f"missing {', '.join(missing)}; {EXAMPLE} says what each is")
@@ -119,26 +141,28 @@ def _trustworthy(spec: DatasetSpec) -> DatasetSpec:
 
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise Wrong(f"{key}: {value!r} is no text; put it in quotes")
+        raise Wrong(f"{key}: {shortened(value)} is no text; put it in quotes")
     return value
 
 
 def _switch(key: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise Wrong(f"{key}: {value!r} must be true or false")
+        raise Wrong(f"{key}: {shortened(value)} must be true or false")
     return value
 
 
 def _number(key: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Wrong(f"{key}: {value!r} is no whole number; write it without quotes and point")
+        raise Wrong(
+            f"{key}: {shortened(value)} is no whole number; write it without quotes and point"
+        )
     return value
 
 
 def _list_of(kind: Callable[[str, Any], Any]) -> Callable[[str, Any], tuple]:
     def read(key: str, value: Any) -> tuple:
         if not isinstance(value, list):
-            raise Wrong(f"{key}: {value!r} is no list; write [first, second]")
+            raise Wrong(f"{key}: {shortened(value)} is no list; write [first, second]")
         return tuple(kind(f"{key}[{i}]", item) for i, item in enumerate(value))
 
     return read
@@ -146,7 +170,7 @@ def _list_of(kind: Callable[[str, Any], Any]) -> Callable[[str, Any], tuple]:
 
 def _id_map(key: str, value: Any) -> dict[int, int]:
     if not isinstance(value, dict):
-        raise Wrong(f"{key}: {value!r} maps nothing; write {{own id: train id, ...}}")
+        raise Wrong(f"{key}: {shortened(value)} maps nothing; write {{own id: train id, ...}}")
     return {
         _number(f"{key}: own id", own): _number(f"{key}[{own!r}]", train)
         for own, train in value.items()
@@ -170,6 +194,7 @@ KINDS: dict[str, Callable[[str, Any], Any]] = {
     "include": _text,
     "ignore": _number,
     "evaluated": _list_of(_number),
+    "rare": _list_of(_number),
     "stand_in_for": _text,
     "version": _text,
 }

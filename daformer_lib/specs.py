@@ -38,6 +38,7 @@ from daformer_lib.builtin_specs import (
 )
 from daformer_lib.dataset_spec import IGNORE, DatasetSpec, LabelEncoding
 from daformer_lib.spec_files import fingerprint, load_spec, save_spec
+from daformer_lib.texts import nearest
 from daformer_lib.visda_specs import SYNTHWASTE_AUG, ZEROWASTE_V1, ZEROWASTE_V2
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "DARK_ZURICH",
     "GTA",
     "IGNORE",
+    "JOIN",
     "MAPILLARY",
     "MINICITYSCAPES",
     "MINIGTA",
@@ -73,9 +75,11 @@ __all__ = [
     "DatasetSpec",
     "LabelEncoding",
     "check_same_classes",
+    "data_names",
     "fingerprint",
     "get_spec",
     "get_specs",
+    "is_file_name",
     "load_spec",
     "save_spec",
     "source_names",
@@ -91,13 +95,13 @@ def get_spec(name: str | Path) -> DatasetSpec:
         KeyError: no such built-in; the message has the known names. FileNotFoundError, ValueError:
         no such file, or no valid spec in it.
     """
-    if _is_file_name(name):
+    if is_file_name(name):
         return load_spec(name)
     if name in SPECS:
         return SPECS[str(name)]
     if JOIN in str(name):
         raise KeyError(f"{name!r} is several data sets, which only a source may be; name one")
-    raise KeyError(f"unknown data set {name!r}; known: {sorted(SPECS)}, or a spec's .yaml file")
+    raise KeyError(f"unknown data set {name!r} (and no spec's .yaml file); {nearest(name, SPECS)}")
 
 
 def get_specs(names: str) -> tuple[DatasetSpec, ...]:
@@ -138,11 +142,17 @@ def stable_name(names: str) -> str:
 
 
 def _stable_name(name: str) -> str:
-    if not _is_file_name(name):
+    if not is_file_name(name):
         return name
     spec = load_spec(name)
     return f"{spec.name}-{fingerprint(spec)}"
 
 
-def _is_file_name(name: str | Path) -> bool:
+def data_names(names: str) -> str:
+    """The same for people: of a spec's file the name that it gives, not where it lies."""
+    return JOIN.join(get_spec(n).name if is_file_name(n) else n for n in source_names(names))
+
+
+def is_file_name(name: str | Path) -> bool:
+    """Whether a data set is named by its spec's file."""
     return Path(name).suffix in (".yaml", ".yml")

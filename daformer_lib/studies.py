@@ -17,12 +17,16 @@ from pathlib import Path
 import numpy as np
 
 from daformer_lib.config import Experiment
+from daformer_lib.evaluate import absence_notes
 from daformer_lib.files import read_json, write_atomic, write_json
 from daformer_lib.progress import Report, silent
-from daformer_lib.runs import Run
-from daformer_lib.specs import RARE, get_spec
+from daformer_lib.runs import Run, write_config
+from daformer_lib.specs import data_names, get_spec
+from daformer_lib.stopping import stop_all
+from daformer_lib.texts import markdown_cell
 
 JOBS = 2
+TRAIN_RUN = (sys.executable, "-m", "daformer_lib", "train-run", "--with-parent")
 POLL = 0.5  # seconds between looks at the processes
 # glibc returns large blocks to the system at once and page-faults them in again at the next layer:
 # keeping them saves about a tenth of a tiny network's step.
@@ -43,6 +47,12 @@ def run_folder(experiment: Experiment, folder: str | Path) -> Path:
     """Where the experiment's run lives; the key tells two configurations apart."""
     seed = experiment.train.seed
     return Path(folder) / f"{experiment.name}-seed{seed}-{experiment.key}"
+
+
+def require_jobs(jobs: int) -> None:
+    """Raises ValueError where no run could ever start; ask before data are drawn."""
+    if jobs < 1:
+        raise ValueError(f"jobs {jobs} must be at least 1: that many runs train side by side")
 
 
 @dataclass
@@ -69,6 +79,7 @@ def run_all(
     Raises:
         RunFailed: a process failed; the others were stopped and go on from their checkpoints.
     """
+    require_jobs(jobs)
     folders = [run_folder(e, folder) for e in experiments]
     waiting = [
         (place, e)
@@ -93,19 +104,18 @@ def run_all(
             names = ", ".join(c.folder.name.rsplit("-", 1)[0] for c in running)
             report(done, max(total, 1), names)
     finally:
-        for child in running:
-            child.process.terminate()
+        stop_all(child.process for child in running)
     return [Run(place) for place in folders]
 
 
 def _start(folder: Path, experiment: Experiment) -> Child:
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "config.json").exists():
-        write_json(folder / "config.json", experiment.to_dict())
+    write_config(folder, experiment)
     (folder / "progress.json").unlink(missing_ok=True)
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "daformer_lib", "train-run", "--folder", str(folder)],
+            [*TRAIN_RUN, "--folder", str(folder)],
+            stdin=subprocess.PIPE,  # its end tells the child that this process is gone
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **CHILD_ENVIRONMENT},
@@ -146,6 +156,7 @@ class RowResult:
     seeds: tuple[int, ...]
     iou: np.ndarray  # (seeds, K), NaN where a class is absent
     classes: tuple[str, ...]
+    rare_ids: tuple[int, ...] = ()  # train ids that the data set's spec calls rare
 
     @property
     def miou(self) -> np.ndarray:
@@ -154,8 +165,10 @@ class RowResult:
 
     @property
     def rare(self) -> np.ndarray:
-        """(seeds,) percent: the mean of the rare classes."""
-        return 100 * np.nanmean(self.iou[:, list(RARE)], axis=1)
+        """(seeds,) percent: the mean of the rare classes; NaN where the data set names none."""
+        if not self.rare_ids:
+            return np.full(len(self.seeds), np.nan)
+        return 100 * np.nanmean(self.iou[:, list(self.rare_ids)], axis=1)
 
 
 def collect(runs: Iterable[Run], model: str = "student", split: str = "test") -> list[RowResult]:
@@ -168,12 +181,15 @@ def collect(runs: Iterable[Run], model: str = "student", split: str = "test") ->
         members.sort(key=lambda run: run.experiment.train.seed)
         iou = np.stack([run.final(model, split).iou for run in members])
         seeds = tuple(run.experiment.train.seed for run in members)
-        results.append(RowResult(name, seeds, iou, members[0].classes))
+        spec = members[0].spec
+        results.append(RowResult(name, seeds, iou, spec.classes, spec.rare))
     return results
 
 
 def mean_std(values: np.ndarray) -> str:
     """ "38.7 ± 0.4" (sample standard deviation); without a spread for one seed."""
+    if np.isnan(values).all():
+        return "–"
     if len(values) == 1:
         return f"{values[0]:.1f}"
     return f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
@@ -193,7 +209,8 @@ def class_table(results: Sequence[RowResult]) -> str:
     head = " | ".join(["class", *(r.row for r in results)])
     lines = [f"| {head} |", "|---" * (1 + len(results)) + "|"]
     for i, name in enumerate(results[0].classes):
-        label = f"**{name}**" if i in RARE else name
+        name = markdown_cell(name)
+        label = f"**{name}**" if i in results[0].rare_ids else name
         lines.append(f"| {label} | " + " | ".join(_mean_iou(r, i) for r in results) + " |")
     return "\n".join(lines) + "\n"
 
@@ -211,6 +228,16 @@ def gain_table(results: Sequence[RowResult]) -> str:
         gain, error = paired_gain(low, high)
         lines.append(f"| {low.row} | {high.row} | {gain:+.1f} | {error:.1f} |")
     return "\n".join(lines) + "\n"
+
+
+def absent_classes(runs: Iterable[Run], model: str = "student", split: str = "test") -> list[str]:
+    """Sentences that name the classes without true pixels, each with the runs that it is about."""
+    said: dict[str, list[str]] = {}
+    for run in runs:
+        where = f"{run.name} seed {run.experiment.train.seed}"
+        for note in absence_notes(run.final(model, split), run.classes):
+            said.setdefault(note, []).append(where)
+    return [f"{note} ({', '.join(wheres)})" for note, wheres in said.items()]
 
 
 def paired_gain(low: RowResult, high: RowResult) -> tuple[float, float]:
@@ -245,14 +272,16 @@ def write_results(runs: Sequence[Run], path: Path, command: str) -> Path:
 
 def _results_page(runs: Sequence[Run], command: str) -> str:
     """The same for people: tables, and what made them."""
-    results, first = collect(runs), runs[0]
+    first = runs[0]
+    split = first.experiment.train.final_splits[-1]
+    results = collect(runs, split=split)
     of = first.result["machine"]
     made = ", ".join(f"{key} {value}" for key, value in of.items() if value is not None)
     minutes = sum(run.result["seconds"] for run in runs) / 60
     data = first.experiment.data
     return "\n".join(
         [
-            f"# {data.source} → {data.target}, test split\n",
+            f"# {data_names(data.source)} → {data_names(data.target)}, {split} split\n",
             f"`{command}`\n",
             f"{len(runs)} runs of {first.result['steps']} steps, {minutes:.0f} minutes of training "
             f"in all; {made}. mIoU in percent, student, last iteration; mean ± sample standard "
@@ -262,6 +291,7 @@ def _results_page(runs: Sequence[Run], command: str) -> str:
             gain_table(results),
             "IoU by class, mean over seeds (rare classes in bold):\n",
             class_table(results),
+            *(f"{markdown_cell(note)}\n" for note in absent_classes(runs)),
         ]
     )
 
@@ -275,7 +305,8 @@ def read_results(path: Path, where: str = "student/test") -> list[RowResult]:
     for row, entries in groups.items():
         entries.sort(key=lambda e: e["seed"])
         values = [[np.nan if v is None else v for v in e["iou"][where]] for e in entries]
-        classes = get_spec(entries[0]["config"]["data"]["target"]).classes
+        spec = get_spec(entries[0]["config"]["data"]["target"])
         seeds = tuple(e["seed"] for e in entries)
-        results.append(RowResult(row, seeds, np.array(values, dtype=float), classes))
+        iou = np.array(values, dtype=float)
+        results.append(RowResult(row, seeds, iou, spec.classes, spec.rare))
     return results

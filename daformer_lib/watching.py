@@ -15,7 +15,8 @@ from daformer_lib.config import Experiment
 from daformer_lib.data.datasets import SegmentationDataset
 from daformer_lib.data.on_disk import label_stems
 from daformer_lib.data.transforms import to_tensors
-from daformer_lib.evaluate import evaluate, predict
+from daformer_lib.evaluate import Scores, evaluate, predict
+from daformer_lib.ranks import ALONE, Ranks
 from daformer_lib.runs import Evaluation, RunWriter, Snapshot
 from daformer_lib.specs import get_spec
 
@@ -57,9 +58,16 @@ class Evaluator:
         models: Mapping[str, nn.Module],  # "student", and "teacher" where there is one
         writer: RunWriter,
         device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.experiment, self.models, self.writer, self.device = experiment, models, writer, device
+        self.ranks = ranks
         self._known: dict[str, bool] = {}  # split -> whether it has labels
+        # A wrong split and labels of which some are missing are named now, not after the last step.
+        spec, config = get_spec(experiment.data.target), experiment.train
+        for split in {config.eval_split, *config.final_splits}:
+            spec.require_split(split)
+            target_dataset(experiment, split, self._labelled(split))
 
     def after(self, done: int, board: TensorBoardLogger) -> None:
         config = self.experiment.train
@@ -68,6 +76,8 @@ class Evaluator:
             splits = config.final_splits if last else (config.eval_split,)
             for split in filter(self._labelled, splits):
                 self._score(done, split, None if last else config.max_eval_images, board)
+        if self.ranks.rank:
+            return
         if config.snapshot_every and (last or done % config.snapshot_every == 0):
             self.writer.save_snapshot(self._snapshot(done))
 
@@ -82,8 +92,9 @@ class Evaluator:
     def _score(self, done: int, split: str, limit: int | None, board: TensorBoardLogger) -> None:
         spec = get_spec(self.experiment.data.target)
         for name, model in self.models.items():
-            samples = evaluation_samples(self.experiment, split, limit)
-            scores = evaluate(model, samples, spec.num_classes, self.device, batch_size=8)
+            samples = evaluation_samples(self.experiment, split, limit, self.ranks)
+            own = evaluate(model, samples, spec.num_classes, self.device, batch_size=8)
+            scores = joined(own, self.ranks, self.device)
             self.writer.add_evaluation(Evaluation(done, name, split, scores))
             board.log_metrics({f"{split}/miou_{name}": scores.miou()}, step=done)
 
@@ -100,6 +111,11 @@ class Evaluator:
         if "teacher" not in seen:
             return Snapshot(done, stems, student, None, sure)
         return Snapshot(done, stems, student, *seen["teacher"], sure)
+
+
+def joined(scores: Scores, ranks: Ranks, device: torch.device) -> Scores:
+    """The scores over all ranks' images, from the sum of their confusion matrices."""
+    return Scores(ranks.sum(torch.from_numpy(scores.confusion).to(device)).cpu().numpy())
 
 
 def label_images(model: nn.Module, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -127,9 +143,11 @@ def has_labels(experiment: Experiment, split: str) -> bool:
 
 
 def evaluation_samples(
-    experiment: Experiment, split: str, limit: int | None
+    experiment: Experiment, split: str, limit: int | None, ranks: Ranks = ALONE
 ) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """Images and truths, `limit` of them spread over the split; of these every rank's own share."""
     dataset = target_dataset(experiment, split)
     count = len(dataset) if limit is None else min(limit, len(dataset))
-    for i in np.linspace(0, len(dataset) - 1, count).round().astype(int):
+    chosen = np.linspace(0, len(dataset) - 1, count).round().astype(int)
+    for i in chosen[ranks.rank :: ranks.world]:
         yield dataset.load_for_evaluation(int(i))

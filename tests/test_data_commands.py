@@ -1,11 +1,14 @@
-"""The command `inspect-data`: what it prints, writes and returns."""
+"""The commands `inspect-data` and `make-fields`: what they print, write and return."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from daformer_lib import data_commands, files
+from daformer_lib.data.fields import FieldCounts
 from daformer_lib.specs import load_spec
 
 TEXT = """\
@@ -72,3 +75,12 @@ def test_a_set_that_is_not_there(tmp_path, capsys):
     text = capsys.readouterr().out
     assert "fields/train: 0 images, 0 labels" in text and "no images: expected files like" in text
     assert f"Mend {path} or move the files" in text
+
+
+def test_make_fields_draws_and_names_the_spec_files(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("daformer_lib.prepare.SMOKE_FIELDS", FieldCounts(1, 1, 1))
+    data_commands.make_fields_command(str(tmp_path), "smoke")
+    written = [line.removeprefix("wrote ") for line in capsys.readouterr().out.splitlines()]
+    files = [Path(line) for line in written if line.endswith(".yaml")]
+    assert len(files) == 4 and all(path.is_file() for path in files)
+    assert data_commands.inspect_data_command(str(files[0]), tmp_path, output_dir=tmp_path) == 0

@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from daformer_lib.config import ModelConfig
-from daformer_lib.evaluate import Scores, _starts, confusion_matrix, evaluate, predict, slide
+from daformer_lib.evaluate import (
+    Scores,
+    _starts,
+    absence_notes,
+    confusion_matrix,
+    evaluate,
+    percent,
+    predict,
+    slide,
+)
 from daformer_lib.models import build_segmentor
 
 
@@ -118,3 +127,21 @@ def test_neighbours_of_other_sizes_are_not_stacked():
     model = build_segmentor(ModelConfig("tiny_mit", "daformer", num_classes=3))
     samples = [(torch.zeros(3, s, s), np.zeros((s, s), np.uint8)) for s in (64, 96, 96)]
     assert evaluate(model, samples, 3, batch_size=4).confusion.sum() == 64**2 + 2 * 96**2
+
+
+def test_classes_without_true_pixels_are_named_with_how_they_count():
+    scores = Scores(np.array([[2, 0, 1, 0], [0, 3, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]))
+    assert (scores.absent, scores.only_predicted) == ((3,), (2,))
+    classes = ("road", "wall", "bus", "train")
+    assert absence_notes(scores, classes) == [
+        "in neither truth nor prediction, left out of the mean: train",
+        "predicted, but nowhere true: counted as 0, as in the authors' metric: bus",
+    ]
+    assert absence_notes(scores, classes, ids=(0, 1)) == []
+    assert (percent(scores.iou[3]), percent(scores.iou[0])) == ("–", "66.7")
+
+
+def test_scores_without_any_truth():
+    scores = Scores(np.zeros((3, 3), np.int64))
+    assert scores.absent == (0, 1, 2) and np.isnan(scores.miou())
+    assert percent(scores.miou()) == "–"

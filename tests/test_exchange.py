@@ -28,6 +28,7 @@ FIELDS = replace(
     classes=("soil", "field"),
     palette=((120, 80, 40), (60, 160, 60)),
     things=(1,),
+    rare=(),
     id_map={0: 0, 200: 1},
     evaluated=(1,),
     size=(96, 64),

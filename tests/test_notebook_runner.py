@@ -87,7 +87,9 @@ def test_time_runs_out_and_the_kernel_is_gone(tmp_path):
 
 def test_unknown_parameters_are_refused_before_anything_runs(tmp_path):
     path = write_book(tmp_path / "a.ipynb")
-    with pytest.raises(ValueError, match=r"\['sed'\]; it has \['profile', 'seed'\]"):
+    with pytest.raises(
+        ValueError, match=r"\['sed'\]; sed: did you mean seed\? known: profile, seed"
+    ):
         notebooks.run_notebook(path, tmp_path / "out.ipynb", {"sed": 1}, LIMIT)
     assert list(tmp_path.iterdir()) == [path]
 

@@ -169,8 +169,7 @@ def test_a_stopped_write_leaves_no_half_file(photos, model_file, tmp_path, monke
         raise OSError("no space left")
 
     monkeypatch.setattr("daformer_lib.files.os.replace", full_disk)
-    with pytest.raises(OSError, match="no space left"):
-        predict(model_file, tmp_path / "out", "--images", photos / "a.png")
+    assert predict(model_file, tmp_path / "out", "--images", photos / "a.png") == 2
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,8 +16,8 @@ from hypothesis.extra.numpy import arrays
 
 from daformer_lib.batch import Labelled
 from daformer_lib.data import transforms
-from daformer_lib.data.convert import id_table
-from daformer_lib.data.rare_class import rcs_probabilities
+from daformer_lib.data.convert import _from_colours, _look_up16, id_table
+from daformer_lib.data.rare_class import RareClassSampler, rcs_probabilities
 from daformer_lib.evaluate import Scores, confusion_matrix
 from daformer_lib.specs import IGNORE, get_spec
 from daformer_lib.uda.classmix import MixPlan, classmix, draw_classes
@@ -121,3 +123,83 @@ def test_a_cell_keeps_the_class_that_covers_enough_of_it(label, factor, min_shar
             assert enough or small[y, x] == IGNORE
         else:
             assert small[y, x] == values[counts.argmax()]
+
+
+@few
+@given(
+    st.lists(st.integers(0, 10**9), min_size=1, max_size=19).filter(any),
+    st.floats(0.01, 10.0),
+)
+def test_rcs_is_the_softmax_of_the_paper(counts, temperature):
+    """Eq. 6 and 7 in double precision; float32 rounds (1 - f) / T to 1e-7 of 1 / T."""
+    total = sum(counts)
+    logits = {c: (1 - n / total) / temperature for c, n in enumerate(counts) if n}
+    largest = max(logits.values())
+    weights = {c: math.exp(value - largest) for c, value in logits.items()}
+    found = rcs_probabilities(counts, temperature)
+    for c in range(len(counts)):
+        expected = weights.get(c, 0) / sum(weights.values())
+        assert found[c] == pytest.approx(expected, rel=3e-7 / temperature, abs=1e-6)
+
+
+@few
+@given(arrays(np.int64, (6, K), elements=st.integers(0, 20)), st.integers(0, 12), seeds)
+def test_rcs_draws_an_image_that_shows_the_class(counts, min_pixels, seed):
+    shown = counts > min_pixels
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if not shown.any():
+            with pytest.raises(ValueError, match="lower rcs_min_pixels"):
+                RareClassSampler(counts, 0.1, min_pixels)
+            return
+        sampler = RareClassSampler(counts, 0.1, min_pixels)
+    rng = np.random.default_rng(seed)
+    for _ in range(10):
+        wanted, image = sampler.draw(rng)
+        assert counts[image, wanted] > min_pixels
+
+
+@few
+@given(labels(), st.tuples(st.integers(1, 20), st.integers(1, 20)))
+def test_resizing_a_label_takes_the_nearest_pixel_and_makes_no_new_class(label, size):
+    small = transforms.resize_label(label, size)
+    height, width = label.shape
+    for y, x in np.ndindex(*small.shape):  # OpenCV's nearest: rounded down, without a half
+        row, column = y * height // size[1], x * width // size[0]
+        assert small[y, x] == label[row, column]
+
+
+@few
+@given(st.dictionaries(st.integers(0, 2**16 - 1), st.integers(0, 18), min_size=1), seeds)
+def test_ids_of_16_bits_are_mapped_pixel_by_pixel(id_map, seed):
+    """Also through the short cut for maps whose ids all fit into 8 bits."""
+    rng = np.random.default_rng(seed)
+    known = rng.choice([*id_map], (5, 7))
+    ids = np.where(rng.random((5, 7)) < 0.5, known, rng.integers(0, 2**16, (5, 7)))
+    spec = replace(get_spec("synthia"), id_map=id_map)
+    found = _look_up16(ids.astype(np.uint16), id_table(spec, 2**16))
+    assert found.tolist() == [[id_map.get(int(i), IGNORE) for i in row] for row in ids]
+
+
+@few
+@given(labels(), seeds)
+def test_a_label_of_colours_means_the_classes_of_the_palette(label, seed):
+    palette = ((0, 0, 0), (255, 0, 7), (1, 2, 3), (3, 2, 1))
+    colours = np.vstack([np.array(palette, np.uint8), [[9, 9, 9]]])
+    pixels = colours[np.where(label == IGNORE, K, label)]  # (9, 9, 9) is in no palette
+    spec = replace(get_spec("cityscapes"), classes=("a", "b", "c", "d"), palette=palette,
+                   things=(), id_map={0: 0})  # fmt: skip
+    assert (_from_colours(spec, pixels) == label).all()
+
+
+@few
+@given(labels(), arrays(np.uint8, (6, 8), elements=st.integers(0, K - 1)))
+def test_classes_without_true_pixels_are_absent_or_only_predicted(truth, prediction):
+    scores = Scores(confusion_matrix(prediction, truth, K))
+    known = truth != IGNORE
+    true, said = set(truth[known].tolist()), set(prediction[known].tolist())
+    assert set(scores.absent) == set(range(K)) - true - said
+    assert set(scores.only_predicted) == said - true
+    ious = [scores.iou[c] for c in range(K) if c not in scores.absent]
+    if ious:
+        assert scores.miou() == pytest.approx(sum(ious) / len(ious))

@@ -70,7 +70,7 @@ def replaced(old: str, new: str) -> str:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (FIELDS + "colour: red\n", "unknown key 'colour'; did you mean"),
+        (FIELDS + "colour: red\n", "unknown key 'colour'; known: classes, "),
         (replaced("things:", "thing:"), "unknown key 'thing'; did you mean things"),
         (replaced("size: [256, 128]\n", ""), "missing size"),
         (FIELDS + "size: [9, 9]\n", "line 11: 'size' is given twice"),
@@ -107,8 +107,8 @@ def replaced(old: str, new: str) -> str:
         (FIELDS + "label_encoding: colour\n", "label_encoding is 'colour'; known:"),
         (FIELDS + "keep_ratio: 1\n", "keep_ratio: 1 must be true or false"),
         (FIELDS + "ignore: 254\n", "ignore is 254, but losses and metric know only 255"),
-        ("- a\n- b\n", "holds list, not keys with values"),
-        ("", "holds NoneType, not keys"),
+        ("- a\n- b\n", "holds a list, not keys with values"),
+        ("", "is empty, not keys"),
         ("name: [\n", "is no YAML"),
     ],
 )
@@ -122,7 +122,7 @@ def test_what_is_wrong_is_named_with_the_file(write, text, says):
 def test_a_missing_file_and_an_unknown_name(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no spec file at .*x.yaml"):
         get_spec(tmp_path / "x.yaml")
-    with pytest.raises(KeyError, match="unknown data set 'gat'; known"):
+    with pytest.raises(KeyError, match=r"unknown data set 'gat' .*did you mean gta"):
         get_spec("gat")
     with pytest.raises(KeyError, match="only a source may be"):
         get_spec("gta+synthia")

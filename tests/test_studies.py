@@ -5,12 +5,13 @@ import pytest
 
 from daformer_lib import recipes, studies
 from daformer_lib.prepare import prepare
+from daformer_lib.specs import RARE
 from daformer_lib.studies import RowResult, markdown_table, mean_std, paired_gain
 
 
 def row(name, seeds, values):
     iou = np.full((len(seeds), 19), np.array(values)[:, None] / 100)
-    return RowResult(name, tuple(seeds), iou, ("c",) * 19)
+    return RowResult(name, tuple(seeds), iou, ("c",) * 19, RARE)
 
 
 def test_mean_and_spread():
@@ -28,6 +29,12 @@ def test_gain_is_paired_by_seed():
 def test_table():
     text = markdown_table([row("full", [0, 1], [40, 42])])
     assert "| full | 0, 1 | 41.0 ± 1.4 | 41.0 ± 1.4 |" in text
+
+
+def test_a_data_set_without_rare_classes_has_a_dash_there():
+    binary = RowResult("full", (0, 1), np.array([[0.9, 0.5], [0.8, 0.6]]), ("land", "trees"))
+    assert "| full | 0, 1 | 70.0 ± 0.0 | – |" in markdown_table([binary])
+    assert "| trees | 55.0 |" in studies.class_table([binary])
 
 
 def test_gains_and_classes_for_people():

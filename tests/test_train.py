@@ -86,8 +86,10 @@ def test_a_bad_loss_names_step_part_and_files(smoke):
     from daformer_lib.data.loaders import TrainBatch
 
     batch = TrainBatch(None, None, ("00007", "altdorf_1"))
-    with pytest.raises(Diverged, match=r"step 41: the fd loss is nan, with 00007, altdorf_1"):
-        check_finite({"source": torch.tensor(1.0), "fd": torch.tensor(float("nan"))}, 41, batch)
+    losses = {"source": torch.tensor(1.0), "fd": torch.tensor(float("nan"))}
+    told = r"step 41: the fd loss is nan, with 00007, altdorf_1; the moon\. .* intact"
+    with pytest.raises(Diverged, match=told):
+        check_finite(losses, 41, batch, lambda: "the moon")
 
 
 def test_divergence_keeps_the_last_checkpoint(smoke, tmp_path):

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from daformer_lib.compare.comparison import Comparison, View
+from daformer_lib.compare.comparison import Comparison
 from daformer_lib.compare.disagreement import differ, pairwise
 from daformer_lib.compare.tally import Tally, count_predictions
 from daformer_lib.progress import Report, silent
@@ -59,19 +59,21 @@ def survey(comparison: Comparison, step: int | None = None, report: Report = sil
         for source in comparison.sources
     }
     rows, apart = [], np.zeros((len(tallies), len(tallies)))
-    for done, view in enumerate(comparison.views(step), 1):
-        tables = []
-        for tally, label, sure in zip(tallies.values(), view.labels, view.confidences):
-            counts = count_predictions(view.truth, label, sure, tally.num_classes)
+    for done, stem in enumerate(comparison.stems, 1):
+        truth, tables = comparison.truth(stem), []
+        labels = [comparison.label(name, step, stem) for name in tallies]
+        for (name, tally), label in zip(tallies.items(), labels):
+            sure = comparison.confidence(name, step, stem)  # one in memory at a time
+            counts = count_predictions(truth, label, sure, tally.num_classes)
             tally.add(counts)
             tables.append(counts[:-1].sum(-1))  # (K, K + 1)
-        rows.append(image_row(view, tables))
-        apart += pairwise(view.labels)
-        report(done, len(comparison.stems), view.stem)
+        rows.append(image_row(stem, labels, tables))
+        apart += pairwise(labels)
+        report(done, len(comparison.stems), stem)
     return Survey(step, tallies, tuple(rows), apart / len(rows))
 
 
-def image_row(view: View, tables: Sequence[np.ndarray]) -> ImageRow:
+def image_row(stem: str, labels: Sequence[np.ndarray], tables: Sequence[np.ndarray]) -> ImageRow:
     """From the (K, K + 1) tables of an image, one per source."""
     errors, of_classes = [], []
     for table in tables:
@@ -80,9 +82,7 @@ def image_row(view: View, tables: Sequence[np.ndarray]) -> ImageRow:
         wrong = table.sum(1) + table[:, :-1].sum(0) - 2 * hit  # missed and falsely claimed
         errors.append(1 - hit.sum() / total if table.any() else float("nan"))
         of_classes.append(np.where(wrong + hit > 0, wrong / total, np.nan))
-    return ImageRow(
-        view.stem, float(differ(view.labels).mean()), tuple(errors), np.array(of_classes)
-    )
+    return ImageRow(stem, float(differ(labels).mean()), tuple(errors), np.array(of_classes))
 
 
 def ranking(found: Survey, order: Order = "disagreement", class_id: int | None = None) -> list[str]:

@@ -22,9 +22,7 @@ class GroundTruth:
     split: str
 
     def __post_init__(self) -> None:
-        if self.split not in self.spec.splits:
-            have = list(self.spec.splits)
-            raise ValueError(f"{self.spec.name} has no split {self.split!r}; it has {have}")
+        self.spec.require_split(self.split)
 
     def path(self, kind: str, stem: str) -> Path:
         """`kind`: "image_path" or "train_id_path"."""

@@ -33,8 +33,7 @@ def evolution_frames(
             scored = view.truth is not None
             note = f"mIoU {picture_miou(view.labels[i], view.truth, spec):.0f}" if scored else ""
             panels.append(canvas.Panel(f"{name}, step {step}", picture(view, i, spec, look), note))
-        columns = min(len(panels), 3)
-        frames.append(canvas.arrange(panels, columns, width))
+        frames.append(canvas.arrange(panels, width=width))
     return frames
 
 

@@ -28,7 +28,7 @@ class Panel(NamedTuple):
 
 def arrange(panels: Sequence[Panel], columns: int | None = None, width: int = WIDTH) -> np.ndarray:
     """Rows of panels, all at one size, at most four beside each other."""
-    columns = columns or min(len(panels), 4)
+    columns = columns or balanced(len(panels))
     wide = min(WIDEST, (width - GAP * (columns - 1)) // columns)
     tall = round(wide * max(p.pixels.shape[0] / p.pixels.shape[1] for p in panels))
     rows = -(-len(panels) // columns)
@@ -43,6 +43,11 @@ def arrange(panels: Sequence[Panel], columns: int | None = None, width: int = WI
         title = _shortened(pen, panel.title, wide - taken - 10)
         pen.text((x, y + 3), title, INK, _font("DejaVuSans-Bold", 13))
     return np.asarray(sheet)
+
+
+def balanced(count: int) -> int:
+    """Columns: up to four in one row, else three or four, whichever leaves fewer places empty."""
+    return count if count <= 4 else min((4, 3), key=lambda columns: -count % columns)
 
 
 def fitted(pixels: np.ndarray, wide: int) -> np.ndarray:
@@ -62,7 +67,7 @@ def cross(pixels: np.ndarray, x: float, y: float) -> np.ndarray:
         np.s_[row, max(column - reach, 0) : column + reach + 1],
         np.s_[max(row - reach, 0) : row + reach + 1, column],
     ):
-        marked[line] = 255 - marked[line] // 4 * 4
+        marked[line] = 255 if pixels[line].mean() < 128 else 0
     return marked
 
 

@@ -8,12 +8,11 @@ the page that `page_frame` shows (and `write_page` writes) follows the pointer i
 from __future__ import annotations
 
 import html
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ipywidgets
-import numpy as np
-from IPython.display import HTML, display
+from IPython.display import display
 
 from daformer_lib.compare import Comparison, Survey, View, ranking, survey
 from daformer_lib.compare_views import canvas
@@ -97,7 +96,9 @@ class ComparisonExplorer(ipywidgets.VBox):
         spec = _painted(self.comparison, self.controls["palette"].value)
         marked = self._marker(look)
         panels = [
-            canvas.Panel("image", marked(picture_of_image(view, look))),
+            canvas.Panel(
+                "image", marked(picture(view, None, spec, replace(look, layer="confidence")))
+            ),
             canvas.Panel(SCENE_TITLES[look.layer], marked(picture(view, None, spec, look))),
         ]
         panels = panels[1:] if SCENE_TITLES[look.layer] == "image" else panels
@@ -163,16 +164,25 @@ def explore_comparison(comparison: Comparison, threshold: float = 0.968) -> Comp
     return ComparisonExplorer(comparison, threshold)
 
 
-def page_frame(comparison: Comparison, height: int = 900, **options: Any) -> HTML:
+@dataclass(frozen=True)
+class Frame:
+    """A page inside a cell."""
+
+    page: str
+    height: int  # pixels
+
+    def _repr_html_(self) -> str:
+        style = f"width:100%;height:{self.height}px;border:1px solid #dfe4e8;border-radius:8px"
+        inside = html.escape(self.page, quote=True)
+        return f'<iframe title="comparison" style="{style}" srcdoc="{inside}"></iframe>'
+
+    def __repr__(self) -> str:
+        return f"<page of {len(self.page) / 1e6:.1f} MB>"
+
+
+def page_frame(comparison: Comparison, height: int = 900, **options: Any) -> Frame:
     """The page of `write_page` inside a cell; it follows the pointer, and needs no kernel."""
-    page = html.escape(render_page(comparison, **options), quote=True)
-    style = f"width:100%;height:{height}px;border:1px solid #dfe4e8;border-radius:8px"
-    return HTML(f'<iframe title="comparison" style="{style}" srcdoc="{page}"></iframe>')
-
-
-def picture_of_image(view: View, look: Look) -> np.ndarray:
-    """The photograph's part that the look shows."""
-    return picture(view, None, None, Look("confidence", region=look.region))
+    return Frame(render_page(comparison, **options), height)
 
 
 def legend_html(view: View, spec: Any, layer: str) -> str:

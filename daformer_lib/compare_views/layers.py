@@ -19,7 +19,7 @@ FADED = (222, 226, 230)  # classes that the filter leaves out
 AGREE = (238, 241, 243)
 APART = ("#f2c14e", "#e07a3f", "#b23a48", "#5b1a3a")  # one differs, two, three, more
 UNSURE = 0.22  # brightness left to pixels under the threshold
-DETAIL = 1024  # pixels: of wider maps every second one is drawn (or every third, ...)
+DETAIL = 640  # pixels: of wider maps every second one is drawn (or every third, ...)
 
 
 @dataclass(frozen=True)

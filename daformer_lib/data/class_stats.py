@@ -5,14 +5,19 @@ pair that the conversion skipped is not in them, so training never sees it.
 The form is the authors' (lhoyer/DAFormer): a JSON list of {"file": ..., "<train id>": pixels, ...}.
 Departs from it: "file" is the stem, and there is one file per split; theirs is read as well.
 Specs of a part of a folder (`include`: the fog images of ACDC) have files of their own, and read
-the whole folder's where they have none.
+the whole folder's where they have none. So do specs from a YAML file, by where their train ids lie:
+several may describe the same photos.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
+import io
 import json
 import re
+import zipfile
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,9 +26,11 @@ import cv2
 import numpy as np
 
 from daformer_lib import files
+from daformer_lib.dataset_spec import is_below
 from daformer_lib.specs import DatasetSpec
 
 AUTHORS_FILE = "sample_class_stats.json"  # of the split `train`
+MANY = 10_000  # files; from here on the JSON is kept as arrays too, which open far faster
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,15 @@ def count_pixels(ids: np.ndarray) -> np.ndarray:
 
 def stats_path(spec: DatasetSpec, data_root: str | Path, split: str) -> Path:
     part = "" if spec.include == "*" else f"{spec.name}_"
-    return spec.root(data_root) / f"sample_class_stats_{part}{split}.json"
+    name = f"sample_class_stats_{part}{results_mark(spec)}{split}.json"
+    return spec.root(data_root) / name
+
+
+def results_mark(spec: DatasetSpec) -> str:
+    """Tells the results of specs from a file apart: "1f3a9c_"; empty for a built-in one."""
+    if not spec.origin:
+        return ""
+    return hashlib.sha256(spec.train_id_pattern.encode()).hexdigest()[:6] + "_"
 
 
 def write_class_stats(
@@ -72,7 +87,7 @@ def read_class_stats(spec: DatasetSpec, data_root: str | Path, split: str) -> Cl
     """The statistics of a split, ours or the authors'; None where neither exists."""
     for path in _candidates(spec, data_root, split):
         if path.is_file():
-            return _parse(spec, split, path)
+            return _kept(spec, split, path) or _parse_and_keep(spec, split, path)
     return None
 
 
@@ -82,25 +97,80 @@ def _candidates(spec: DatasetSpec, data_root: str | Path, split: str) -> list[Pa
     return [*ours, spec.root(data_root) / AUTHORS_FILE] if split == "train" else ours
 
 
+def _kept(spec: DatasetSpec, split: str, path: Path) -> ClassStats | None:
+    """The arrays made from the JSON file as it is now and for this spec, if there are any."""
+    try:
+        with np.load(_arrays_path(path), allow_pickle=False) as kept:
+            if str(kept["made_from"]) != _made_from(spec, split, path):
+                return None
+            stems = tuple(kept["stems"].tobytes().decode().split("\n"))
+            return ClassStats(stems, kept["counts"].astype(np.int64))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _parse_and_keep(spec: DatasetSpec, split: str, path: Path) -> ClassStats:
+    stats = _parse(spec, split, path)
+    if len(stats.stems) >= MANY and not any("\n" in stem for stem in stats.stems):
+        stems = np.frombuffer("\n".join(stats.stems).encode(), np.uint8)
+        counts = stats.counts.astype(np.uint32)  # an image has at most 2**26 pixels
+        data = io.BytesIO()
+        np.savez(data, made_from=_made_from(spec, split, path), stems=stems, counts=counts)
+        with contextlib.suppress(OSError):  # a read-only data set only opens more slowly
+            files.write_atomic(_arrays_path(path), data.getvalue())
+    return stats
+
+
+def _arrays_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.npz")
+
+
+def _made_from(spec: DatasetSpec, split: str, path: Path) -> str:
+    """Everything that `_parse` depends on."""
+    file = path.stat()
+    pattern = spec.train_id_pattern.format(split=split, stem="*")
+    return f"{file.st_mtime_ns} {file.st_size} {spec.num_classes} {spec.include} {pattern}"
+
+
 def _parse(spec: DatasetSpec, split: str, path: Path) -> ClassStats:
     entries = files.read_json(path)
+    if not isinstance(entries, list) or not all(
+        isinstance(e, dict) and isinstance(e.get("file"), str) for e in entries
+    ):
+        raise ValueError(
+            f"{path} is no list of class statistics, one entry per file; delete it and convert the "
+            "data set again"
+        )
     stem_of = _stem_reader(spec, split)
     counts = np.zeros((len(entries), spec.num_classes), dtype=np.int64)
     stems = []
     for row, entry in zip(counts, entries, strict=True):
         for key, value in entry.items():
             if key == "file":
-                stems.append(stem_of(value))
-            elif key.isdecimal() and int(key) < spec.num_classes:
+                stems.append(_inside(stem_of(value), path))
+            elif key.isdecimal() and int(key) < spec.num_classes and _is_count(value):
                 row[int(key)] = value
             else:
                 raise ValueError(
                     f"{path}: class {key!r} of {entry['file']} is not a train id of {spec.name} "
-                    f"(0..{spec.num_classes - 1}); convert the data set again"
+                    f"(0..{spec.num_classes - 1}) with its pixels; convert the data set again"
                 )
     wanted = [i for i, stem in enumerate(stems) if fnmatchcase(stem, spec.include)]
     order = sorted(wanted, key=stems.__getitem__)
     return ClassStats(tuple(stems[i] for i in order), counts[order])
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < 2**63
+
+
+def _inside(stem: str, path: Path) -> str:
+    if is_below(stem):
+        return stem
+    raise ValueError(
+        f"{path} names the file {stem!r}, which leads out of the data set's folder; delete the "
+        "statistics and convert the data set again"
+    )
 
 
 def _stem_reader(spec: DatasetSpec, split: str):

@@ -10,12 +10,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -26,10 +24,17 @@ import cv2
 import numpy as np
 
 from daformer_lib import files
-from daformer_lib.data.class_stats import ClassStats, count_pixels, write_class_stats
+from daformer_lib.data.class_stats import (
+    ClassStats,
+    count_pixels,
+    results_mark,
+    write_class_stats,
+)
 from daformer_lib.data.on_disk import image_stems, label_stems, remedy
 from daformer_lib.progress import Progress, Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec
+from daformer_lib.stopping import process_pool
+from daformer_lib.texts import complaint, printable
 
 WORTH_A_PROCESS = 50  # pairs; starting a process costs as much as converting about so many
 
@@ -89,18 +94,13 @@ def convert(
             f"no labels of {spec.name}/{split}: expected files like {expected}; {remedy(spec)}"
         )
     orphans = sorted(set(labels) - set(images))
-    since = _settings_time(spec, data_root, split)
-    job = partial(convert_pair, spec, data_root, split, since=since)
     outcomes = [Outcome(stem, None, problem="the label has no image") for stem in orphans]
-    label = f"convert {spec.name}/{split}"
-    progress(0, len(images), label)
-    with _mapper(min(workers, len(images) // WORTH_A_PROCESS)) as run:
-        for done, outcome in enumerate(run(job, images), start=1):
-            outcomes.append(outcome)
-            progress(done, len(images), label)
-    outcomes.sort(key=lambda outcome: outcome.stem)
-    stats = _collect(spec, outcomes)
-    write_class_stats(spec, data_root, split, stats)
+    with files.folder_lock(spec.root(data_root)):
+        files.remove_leftovers(spec.root(data_root))
+        outcomes += _convert_pairs(spec, data_root, split, images, workers, progress)
+        outcomes.sort(key=lambda outcome: outcome.stem)
+        stats = _collect(spec, outcomes)
+        write_class_stats(spec, data_root, split, stats)
     good = [o for o in outcomes if o.counts is not None]
     return ConversionSummary(
         dataset=spec.name,
@@ -111,6 +111,24 @@ def convert(
         totals=tuple(int(n) for n in stats.totals),
         seconds=time.monotonic() - start,
     )
+
+
+def _convert_pairs(
+    spec: DatasetSpec,
+    data_root: str | Path,
+    split: str,
+    images: list[str],
+    workers: int,
+    progress: Report,
+) -> Iterator[Outcome]:
+    since = _settings_time(spec, data_root, split)
+    job = partial(convert_pair, spec, data_root, split, since=since)
+    label = f"convert {spec.name}/{split}"
+    progress(0, len(images), label)
+    with _mapper(min(workers, len(images) // WORTH_A_PROCESS)) as run:
+        for done, outcome in enumerate(run(job, images), start=1):
+            yield outcome
+            progress(done, len(images), label)
 
 
 def convert_pair(
@@ -174,7 +192,7 @@ def _checked_size(image: Path) -> tuple[int, int]:
     try:
         return files.verify_image(image)
     except (files.BrokenImage, OSError) as error:
-        raise Unusable(f"broken image: {error}") from None
+        raise Unusable(f"broken image: {complaint(error)}") from None
 
 
 def _read_own(spec: DatasetSpec, path: Path, image_size: tuple[int, int]) -> np.ndarray:
@@ -183,7 +201,7 @@ def _read_own(spec: DatasetSpec, path: Path, image_size: tuple[int, int]) -> np.
     except FileNotFoundError:
         raise Unusable(f"the image has no label: {path} is missing") from None
     except (files.BrokenImage, OSError) as error:
-        raise Unusable(f"broken label: {error}") from None
+        raise Unusable(f"broken label: {complaint(error)}") from None
     width, height = image_size
     if ids.shape != (height, width):
         raise Unusable(f"sizes differ: image {width}x{height}, label {ids.shape[1]}x{ids.shape[0]}")
@@ -215,7 +233,7 @@ def _settings(spec: DatasetSpec) -> dict[str, str]:
 
 
 def _settings_path(spec: DatasetSpec, data_root: str | Path, split: str) -> Path:
-    return spec.root(data_root) / f".conversion_{split}.json"
+    return spec.root(data_root) / f".conversion_{results_mark(spec)}{split}.json"
 
 
 def _settings_time(spec: DatasetSpec, data_root: str | Path, split: str) -> int:
@@ -235,18 +253,12 @@ def _collect(spec: DatasetSpec, outcomes: list[Outcome]) -> ClassStats:
 
 @contextmanager
 def _mapper(workers: int) -> Iterator:
-    """``map`` in this process, or over new ones: spawned, so that no thread or lock is copied."""
+    """``map`` in this process, or over new ones."""
     if workers <= 1:
         yield map
         return
-    spawn = multiprocessing.get_context("spawn")
-    # Unlike multiprocessing.Pool, this notices when a worker is killed for its memory.
-    with ProcessPoolExecutor(workers, spawn, _start_worker) as pool:
-        try:
-            yield partial(pool.map, chunksize=8)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with process_pool(workers, _start_worker) as pool:
+        yield partial(pool.map, chunksize=8)
 
 
 def _start_worker() -> None:
@@ -274,9 +286,9 @@ def main(default_spec: str, arguments: Sequence[str] | None = None) -> int:
         summaries = [
             convert(spec, options.data_root, split, options.workers, Progress()) for split in splits
         ]
-    except (FileNotFoundError, KeyError, ValueError) as error:
-        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
+    except (KeyError, ValueError, OSError) as error:
+        print(f"error: {complaint(error)}", file=sys.stderr)
         return 1
     for summary in summaries:
-        print(summary.text())
+        print(printable(summary.text()))
     return 0 if all(summary.usable for summary in summaries) else 1

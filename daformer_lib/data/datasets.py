@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from torch import Tensor
 
@@ -16,7 +17,10 @@ from daformer_lib import files
 from daformer_lib.data import transforms
 from daformer_lib.data.class_stats import ClassStats, read_class_stats
 from daformer_lib.data.on_disk import conversion_command, image_stems, spread
-from daformer_lib.specs import DatasetSpec
+from daformer_lib.data.prepared import PreparedSplit
+from daformer_lib.specs import IGNORE, DatasetSpec
+
+_IGNORE_AS_0 = np.where(np.arange(256) == IGNORE, 0, np.arange(256)).astype(np.uint8)
 
 Sample = tuple[np.ndarray, np.ndarray | None]  # (H, W, 3) uint8 RGB, (H, W) uint8 train id
 
@@ -32,6 +36,7 @@ class SegmentationDataset:
         labelled: bool = True,
         max_images: int | None = None,  # evenly spaced over the sorted names
         cache_bytes: int = 0,
+        prepared: bool = False,  # take what `prepare_split` made, where it is current
     ) -> None:
         self.spec, self.data_root, self.split = spec, Path(data_root), split
         self.labelled = labelled
@@ -40,6 +45,7 @@ class SegmentationDataset:
         self.stems = spread(stems or image_stems(spec, data_root, split), max_images)
         self._cache: dict[int, Sample] = {}
         self._cache_left = cache_bytes
+        self._prepared = PreparedSplit(spec, self.data_root, split) if prepared else None
 
     def __len__(self) -> int:
         return len(self.stems)
@@ -48,7 +54,9 @@ class SegmentationDataset:
         """Image and train ids at the spec's training size. Do not write into them: cached."""
         if index in self._cache:
             return self._cache[index]
-        sample = self._read(index)
+        if (ready := self._ready(index)) is not None:
+            return ready
+        sample = self.decode(index)
         need = sum(array.nbytes for array in sample if array is not None)
         if need <= self._cache_left:
             self._cache[index] = sample
@@ -59,12 +67,23 @@ class SegmentationDataset:
         """(H, W) uint8 train ids at the label file's own size, which evaluation compares at."""
         path = self.spec.train_id_path(self.data_root, self.split, self.stems[index])
         try:
-            return files.read_gray(path)
+            return self._known_ids(files.read_gray(path), path)
         except FileNotFoundError:
             raise FileNotFoundError(
                 f"{path} is missing: the labels of {self.spec.name} are not converted; "
                 f"run: {self._command}"
             ) from None
+
+    def _known_ids(self, label: np.ndarray, path: Path) -> np.ndarray:
+        """The label, if it holds train ids only: others would end in an index error, or worse."""
+        count = self.spec.num_classes
+        if cv2.LUT(label, _IGNORE_AS_0).max(initial=0) >= count:
+            wrong = sorted(set(np.unique(label).tolist()) - {*range(count), IGNORE})
+            raise ValueError(
+                f"{path} holds {wrong[:5]}, train ids of {self.spec.name} are 0..{count - 1} and "
+                f"{IGNORE}; convert the labels again: {self._command}"
+            )
+        return label
 
     def load_for_evaluation(self, index: int) -> tuple[Tensor, np.ndarray]:
         """Image (3, h, w) float32 normalised at training size, and `full_label` (H, W) uint8."""
@@ -99,7 +118,16 @@ class SegmentationDataset:
                 f"put it back, or make the list again: {self._command}"
             ) from None
 
-    def _read(self, index: int) -> Sample:
+    def _ready(self, index: int) -> Sample | None:
+        """The prepared image with its label, if both are current."""
+        if self._prepared is None:
+            return None
+        image = self._prepared.image(self.stems[index])
+        label = self._prepared.label(self.stems[index]) if self.labelled else None
+        return None if image is None or (self.labelled and label is None) else (image, label)
+
+    def decode(self, index: int) -> Sample:
+        """What `load` returns, from the files of the data set."""
         image = self._read_image(index)
         if not self.labelled:
             return self._resized(image), None
@@ -161,14 +189,18 @@ def open_source(
     split: str = "train",
     max_images: int | None = None,
     cache_bytes: int = 0,
+    prepared: bool = False,
 ) -> LabelledSet:
     """The labelled images to learn from: one set, or several as one."""
     if len(specs) == 1:
         return SegmentationDataset(
-            specs[0], data_root, split, max_images=max_images, cache_bytes=cache_bytes
+            specs[0], data_root, split, True, max_images, cache_bytes, prepared
         )
     share = cache_bytes // len(specs)
-    parts = [SegmentationDataset(spec, data_root, split, cache_bytes=share) for spec in specs]
+    parts = [
+        SegmentationDataset(spec, data_root, split, cache_bytes=share, prepared=prepared)
+        for spec in specs
+    ]
     return JoinedDataset(parts, max_images)
 
 

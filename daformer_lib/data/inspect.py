@@ -34,6 +34,7 @@ from daformer_lib.data.rare_class import (
 )
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import DatasetSpec
+from daformer_lib.texts import complaint
 
 SAMPLE = 50  # label files whose values are read one by one
 TILE = 320  # px: width of a picture on the contact sheet
@@ -132,19 +133,25 @@ def rcs_outlook(
 
 def contact_sheet(
     spec: DatasetSpec, data_root: str | Path, split: str, stems: Sequence[str], columns: int = 4
-) -> np.ndarray:
-    """Images, each beside its label in the spec's colours where it has one (black = ignored)."""
+) -> np.ndarray | None:
+    """Images, each beside its label in the spec's colours where it has one (black = ignored).
+
+    None where no image can be read.
+    """
     pictures: list[np.ndarray] = []
     shape: Size | None = None
     for stem in stems:
-        image = files.read_image(spec.image_path(data_root, split, stem))
+        try:
+            image = files.read_image(spec.image_path(data_root, split, stem))
+        except (files.BrokenImage, OSError):  # named among the problems
+            continue
         shape = shape or (TILE, max(1, round(TILE * image.shape[0] / image.shape[1])))
         pictures.append(cv2.resize(image, shape, interpolation=cv2.INTER_AREA))
         path = spec.label_path(data_root, split, stem)
         if path.is_file():
             ids = cv2.resize(train_ids(spec, path), shape, interpolation=cv2.INTER_NEAREST)
             pictures.append(label_colours(ids, spec.palette))
-    return tile(pictures, columns)
+    return tile(pictures, columns) if pictures else None
 
 
 def _statistics(
@@ -171,7 +178,7 @@ def _sizes(paths: Sequence[Path]) -> tuple[Counter[Size], list[str]]:
         try:
             sizes[files.image_size(path)] += 1
         except (files.BrokenImage, OSError) as error:
-            broken.append(str(error))
+            broken.append(complaint(error))
     return sizes, broken
 
 

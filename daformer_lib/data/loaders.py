@@ -9,6 +9,7 @@ target image is uniform; without it, pairs run through the product of both sets,
 from __future__ import annotations
 
 import dataclasses
+import signal
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from daformer_lib.data.rare_class import (
     scaled_min_crop_pixels,
     scaled_min_pixels,
 )
+from daformer_lib.ranks import ALONE, Ranks, share_of
 from daformer_lib.specs import DatasetSpec
 
 MODES: tuple[Mode, ...] = ("oracle", "source_only", "uda")
@@ -122,25 +124,27 @@ class UnlabelledStream:
 
 
 class BatchStream(Dataset):
-    """Step number -> batch. Draw numbers count images over all steps and ranks."""
+    """Step number -> this rank's share of the batch.
+
+    Draw numbers count images over all steps, and the ranks share each step's: what a step shows
+    depends on the batch's size and not on how many processes divide it.
+    """
 
     def __init__(
         self,
         labelled: LabelledStream,
         target: UnlabelledStream | None,
         seed: int,
-        rank: int = 0,
-        world: int = 1,
+        ranks: Ranks = ALONE,
     ) -> None:
-        if not 0 <= rank < world:
-            raise ValueError(f"rank {rank} must lie in 0..{world - 1} (world {world})")
-        self.labelled, self.target, self.rank, self.world = labelled, target, rank, world
+        share_of(labelled.config.batch_size, ranks.world)
+        self.labelled, self.target, self.ranks = labelled, target, ranks
         self.order = PairOrder(len(labelled.dataset), len(target.dataset) if target else 1, seed)
 
     def __getitem__(self, step: int) -> TrainBatch:
         size = self.labelled.config.batch_size
-        first = (step * self.world + self.rank) * size
-        pairs = [(draw, *self.order[draw]) for draw in range(first, first + size)]
+        draws = self.ranks.own(range(step * size, (step + 1) * size))
+        pairs = [(draw, *self.order[draw]) for draw in draws]
         crop, ignore = self.labelled.config.crop, self.labelled.dataset.spec.ignore
         sources = [self.labelled.sample(draw, i) for draw, i, _ in pairs]
         labels = transforms.stack_labels([s.label for s in sources], crop, ignore)
@@ -160,8 +164,7 @@ def training_stream(
     target_spec: DatasetSpec,
     seed: int,
     mode: Mode = "uda",
-    rank: int = 0,
-    world: int = 1,
+    ranks: Ranks = ALONE,
 ) -> BatchStream:
     """The batches of a run, by step number. In "oracle" the labelled set is the target's.
 
@@ -173,7 +176,7 @@ def training_stream(
     sources = [source_spec] if isinstance(source_spec, DatasetSpec) else list(source_spec)
     specs = [target_spec] if mode == "oracle" else sources
     limit = config.max_target_images if mode == "oracle" else config.max_source_images
-    dataset = open_source(specs, config.data_root, max_images=limit, cache_bytes=cache)
+    dataset = open_source(specs, config.data_root, "train", limit, cache, config.prepared)
     sampler = None
     if config.rcs_temperature is not None:
         config = with_thresholds(config, dataset)
@@ -191,9 +194,10 @@ def training_stream(
             labelled=False,
             max_images=config.max_target_images,
             cache_bytes=cache,
+            prepared=config.prepared,
         )
         target = UnlabelledStream(images, config, seed)
-    return BatchStream(labelled, target, seed, rank, world)
+    return BatchStream(labelled, target, seed, ranks)
 
 
 def with_thresholds(config: DataConfig, dataset: LabelledSet) -> DataConfig:
@@ -214,11 +218,10 @@ def training_batches(
     start_step: int = 0,
     stop_step: int | None = None,
     mode: Mode = "uda",
-    rank: int = 0,
-    world: int = 1,
+    ranks: Ranks = ALONE,
 ) -> Iterator[TrainBatch]:
     """Batches of the steps start_step..stop_step-1 (without end by default), in order."""
-    stream = training_stream(config, source_spec, target_spec, seed, mode, rank, world)
+    stream = training_stream(config, source_spec, target_spec, seed, mode, ranks)
     steps = range(start_step, _NO_END if stop_step is None else stop_step)
     if config.workers == 0:
         return map(stream.__getitem__, steps)
@@ -232,7 +235,17 @@ def training_batches(
         worker_init_fn=_one_thread,
         generator=torch.Generator(),  # else it draws from the global one, which dropout uses
     )
-    return iter(loader)
+    return _with_plain_errors(loader)
+
+
+def _with_plain_errors(loader: DataLoader) -> Iterator[TrainBatch]:
+    """A worker's error as it was raised there; the loader makes a traceback its text."""
+    try:
+        yield from loader
+    except (OSError, ValueError) as error:
+        kind, text = type(error), str(error)
+        _, found, message = text.rpartition(f"{kind.__name__}: ")
+        raise (kind(message.strip()) if found else error) from None
 
 
 def _as_is(batch: TrainBatch) -> TrainBatch:
@@ -240,5 +253,7 @@ def _as_is(batch: TrainBatch) -> TrainBatch:
 
 
 def _one_thread(worker: int) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to all: the training ends them, in order
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

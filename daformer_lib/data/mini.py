@@ -7,13 +7,12 @@ Drawing is seeded, so an interrupted run goes on where it stopped and ends with 
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -21,7 +20,9 @@ import numpy as np
 from daformer_lib.data.scenes import draw_scene
 from daformer_lib.files import (
     BrokenImage,
+    folder_lock,
     read_json,
+    remove_leftovers,
     verify_image,
     write_json,
     write_label_png,
@@ -29,6 +30,7 @@ from daformer_lib.files import (
     write_png,
 )
 from daformer_lib.specs import IGNORE, MINI_SIZE, MINI_VERSION, DatasetSpec, get_spec
+from daformer_lib.stopping import process_pool
 
 MARKER = "mini.json"  # in each set's folder: what was drawn, and whether all of it is there
 MINI_NAMES = ("minigta", "minisynthia", "minicityscapes")
@@ -38,6 +40,7 @@ EGO_ROWS = 20  # px: what is ignored below this many rows from the bottom is the
 CHUNK = 8  # scenes that a worker draws before it reports
 
 Progress = Callable[[int, int, str], None]  # done, total, label
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,8 @@ def make_mini(
     roots = {}
     for name in names:
         roots[name] = get_spec(name).root(data_root)
-        _make_set(Path(data_root), name, counts, seed, workers, progress)
+        with folder_lock(roots[name]):
+            _make_set(Path(data_root), name, counts, seed, workers, progress)
     return roots
 
 
@@ -101,19 +105,20 @@ def _make_set(
         "set": name, "seed": seed, "counts": counts.splits(name), "drawing": MINI_VERSION,
         "size": list(MINI_SIZE),
     }  # fmt: skip
-    _prepare_folder(marker, wanted)
+    prepare_folder(marker, wanted)
     scenes = list(_scenes(data_root, name, counts, seed))
     marked_complete = read_json(marker)["complete"]
     missing = [scene for scene in scenes if not _exists(scene, check=not marked_complete)]
     if missing or not marked_complete:
         write_json(marker, wanted | {"complete": False})
-        _draw_all(missing, len(scenes), workers, progress)
+        remove_leftovers(marker.parent)
+        draw_all(_draw_files, missing, len(scenes), name, workers, progress)
         write_json(marker, wanted | {"complete": True, "files": 2 * len(scenes)})
     elif progress:
         progress(len(scenes), len(scenes), name)
 
 
-def _prepare_folder(marker: Path, wanted: dict) -> None:
+def prepare_folder(marker: Path, wanted: dict) -> None:
     """Keep a folder that was drawn with these settings, delete one that was drawn with others."""
     root = marker.parent
     if marker.exists():
@@ -121,12 +126,17 @@ def _prepare_folder(marker: Path, wanted: dict) -> None:
         if all(found.get(key) == value for key, value in wanted.items()):
             return
         shutil.rmtree(root)
-    elif root.exists() and any(root.iterdir()):
+    elif root.exists() and any(not _is_leftover(path) for path in root.iterdir()):
         raise FileExistsError(
             f"{root} holds files but no {MARKER}, so this program did not draw it; "
             "move it away or choose another data root"
         )
     write_json(marker, wanted | {"complete": False})
+
+
+def _is_leftover(path: Path) -> bool:
+    """Of a process that was killed while it wrote the marker, before anything else."""
+    return path.name.startswith(f".{MARKER}.")
 
 
 def _scenes(data_root: Path, name: str, counts: MiniCounts, seed: int) -> Iterator[Scene]:
@@ -154,43 +164,52 @@ def _paths(scene: Scene) -> tuple[DatasetSpec, Path, Path]:
 
 def _exists(scene: Scene, check: bool) -> bool:
     """Whether both files are there; after an interruption also whether they are whole."""
-    for path in _paths(scene)[1:]:
-        if not path.exists():
+    return all(is_there(path, check) for path in _paths(scene)[1:])
+
+
+def is_there(path: Path, check: bool) -> bool:
+    """Whether an image file exists; with `check` also whether it is whole."""
+    if not path.exists():
+        return False
+    if check:
+        try:
+            verify_image(path)
+        except BrokenImage:
             return False
-        if check:
-            try:
-                verify_image(path)
-            except BrokenImage:
-                return False
     return True
 
 
-def _draw_all(missing: list[Scene], total: int, workers: int, progress: Progress | None) -> None:
+def draw_all(
+    draw: Callable[[T], None],  # a function of a module, since worker processes look it up
+    missing: list[T],
+    total: int,
+    label: str,
+    workers: int,
+    progress: Progress | None,
+) -> None:
+    """Draw every scene of `missing`, several processes at a time."""
     chunks = [missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)]
     done = total - len(missing)
-    for drawn in _run(chunks, workers):
+    for drawn in _run(partial(_draw_chunk, draw), chunks, workers):
         done += drawn
         if progress:
-            progress(done, total, missing[0].name)
+            progress(done, total, label)
 
 
-def _run(chunks: list[list[Scene]], workers: int) -> Iterator[int]:
+def _run(work: Callable[[list[T]], int], chunks: list[list[T]], workers: int) -> Iterator[int]:
     if workers <= 1 or len(chunks) <= 1:
-        yield from map(_draw_chunk, chunks)
+        yield from map(work, chunks)
         return
-    # "spawn" works on every system and beside threads; each worker then imports this module.
-    # An executor, since a multiprocessing.Pool waits for ever for a worker that cannot start.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
-        yield from pool.map(_draw_chunk, chunks)
+    with process_pool(min(workers, len(chunks))) as pool:
+        yield from pool.map(work, chunks)
 
 
-def _draw_chunk(scenes: list[Scene]) -> int:
+def _draw_chunk(draw: Callable[[T], None], scenes: list[T]) -> int:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # workers are the parallelism; OpenCV's threads only get in their way
     try:
         for scene in scenes:
-            _draw_files(scene)
+            draw(scene)
     finally:
         cv2.setNumThreads(threads)
     return len(scenes)

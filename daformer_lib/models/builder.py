@@ -31,6 +31,7 @@ from daformer_lib.models.decoders.tiny import TinyDAFormerDecoder
 from daformer_lib.models.decoders.upernet import UPerNetDecoder
 from daformer_lib.models.encoders import build_encoder
 from daformer_lib.models.segmentor import Segmentor
+from daformer_lib.texts import nearest
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ DECODERS: dict[str, Callable[[_Parts], Decoder]] = {
 def build_segmentor(config: ModelConfig) -> Segmentor:
     """The network that the config names, with random weights or `config.pretrained` ones."""
     if config.decoder not in DECODERS:
-        raise ValueError(f"unknown decoder {config.decoder!r}; known: {sorted(DECODERS)}")
+        raise ValueError(f"unknown decoder {config.decoder!r}; {nearest(config.decoder, DECODERS)}")
     encoder = build_encoder(config.encoder, config.drop_path)
     numbers = DECODER_NUMBERS.get(config.encoder, PAPER)
     parts = _Parts(encoder.channels, encoder.strides, numbers, config.num_classes, config.dropout)

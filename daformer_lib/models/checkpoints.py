@@ -111,6 +111,13 @@ def _load(
     return list(state)
 
 
+def load_own(network: nn.Module, state: StateDict, label: str) -> None:
+    """Load weights under our own names, strictly; `label` is what an error calls them."""
+    ours = {name: name for name in network.state_dict()}
+    require_fit(ours, list(ours), state, network.state_dict(), label)
+    network.load_state_dict(state)
+
+
 def require_fit(
     ours: dict[str, str], required: list[str], state: StateDict, target: StateDict, label: str
 ) -> None:
@@ -128,6 +135,12 @@ def require_fit(
         if name in state and state[name].shape != target[ours[name]].shape
     ]
     kinds = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
+    damaged = [n for n, t in state.items() if t.is_floating_point() and not t.isfinite().all()]
+    if damaged:
+        raise ValueError(
+            f"{label} is damaged: NaN or infinity in {len(damaged)} tensors: {_some(damaged)}; "
+            "fetch it again"
+        )
     found = [f"{len(names)} {kind}: {_some(names)}" for kind, names in kinds.items() if names]
     if found:
         raise ValueError(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from daformer_lib.models.mit import MIT, MiT
 from daformer_lib.models.resnet import RESNET, DilatedResNet
+from daformer_lib.texts import nearest
 
 TIMM_PREFIX = "timm:"
 
@@ -28,6 +29,8 @@ class TimmEncoder(nn.Module):
 
     def __init__(self, name: str, drop_path: float) -> None:
         super().__init__()
+        if not timm.is_model(name):
+            raise ValueError(f"unknown encoder timm:{name}; {nearest(name, timm.list_models())}")
         try:
             self.body = timm.create_model(name, features_only=True, drop_path_rate=drop_path)
         except TypeError:  # a model without stochastic depth
@@ -54,6 +57,6 @@ def build_encoder(name: str, drop_path: float = 0.1) -> nn.Module:
         return TimmEncoder(name.removeprefix(TIMM_PREFIX), drop_path)
     if name not in ENCODERS:
         raise ValueError(
-            f"unknown encoder {name!r}; known: {sorted(ENCODERS)}, or timm:<a model of timm>"
+            f"unknown encoder {name!r} (nor timm:<a model of timm>); {nearest(name, ENCODERS)}"
         )
     return ENCODERS[name](drop_path)

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from timm.models.pvt_v2 import PyramidVisionTransformerV2
+import torch
+import torch.nn.functional as F
+from timm.models.pvt_v2 import PyramidVisionTransformerStage, PyramidVisionTransformerV2
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 # Our names (timm's) -> the authors' (see official_names.py): stages count from 1 there.
 MIT_RULES = (
@@ -64,6 +67,33 @@ class ConvStem(nn.Module):
         return x.permute(0, 2, 3, 1)  # (B, C, H, W) -> (B, H, W, C), as timm's stages expect
 
 
+class PatchConv(nn.Conv2d):
+    """A convolution whose patches do not overlap, as one matrix product: same arithmetic.
+
+    In the attention's reduction, PyTorch's own needs twice the time on a CPU when differentiated.
+    """
+
+    @classmethod
+    def like(cls, conv: nn.Conv2d) -> PatchConv:
+        """The same parameters; nothing random is drawn."""
+        patch = conv.kernel_size
+        assert conv.stride == patch and conv.padding == (0, 0), conv
+        made = nn.utils.skip_init(cls, conv.in_channels, conv.out_channels, patch, stride=patch)
+        made.weight, made.bias = conv.weight, conv.bias
+        return made
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, height, width = x.shape
+        ph, pw = self.kernel_size
+        if x.device.type != "cpu" or not torch.is_grad_enabled() or height % ph or width % pw:
+            return super().forward(x)
+        h, w = height // ph, width // pw
+        patches = x.permute(0, 2, 3, 1).reshape(b, h, ph, w, pw, c).transpose(2, 3)
+        weight = self.weight.permute(0, 2, 3, 1).flatten(1)  # (C_out, ph * pw * C)
+        out = F.linear(patches.reshape(b, h, w, -1), weight, self.bias)
+        return out.permute(0, 3, 1, 2)  # (B, h, w, C_out) -> (B, C_out, h, w)
+
+
 class MiT(PyramidVisionTransformerV2):
     """Image (B, 3, H, W) -> four features (B, C_i, H / stride_i, W / stride_i)."""
 
@@ -86,11 +116,28 @@ class MiT(PyramidVisionTransformerV2):
             self.patch_embed.apply(self._init_weights)
         for before, stride, stage in zip(numbers.strides, numbers.strides[1:], self.stages[1:]):
             stage.downsample.proj.stride = (stride // before, stride // before)
+        for block in (block for stage in self.stages for block in stage.blocks):
+            if block.attn.sr is not None:
+                block.attn.sr = PatchConv.like(block.attn.sr)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         x = self.patch_embed(image)  # (B, 3, H, W) -> (B, H/4, W/4, C_0)
         features = []
         for stage in self.stages:
-            x = stage(x)  # (B, C_i, H / stride_i, W / stride_i)
+            x = run_stage(stage, x)  # (B, C_i, H / stride_i, W / stride_i)
             features.append(x)
         return features
+
+
+def run_stage(stage: PyramidVisionTransformerStage, x: Tensor) -> Tensor:
+    """timm's stage without the copy at its end: what comes next reads channels last as well."""
+    if stage.downsample is not None:
+        x = stage.downsample(x)  # (B, C, H, W) -> (B, h, w, C_i)
+    b, h, w, _ = x.shape
+    x = x.reshape(b, h * w, -1)
+    for block in stage.blocks:
+        if stage.grad_checkpointing and torch.is_grad_enabled():
+            x = checkpoint(block, x, (h, w), use_reentrant=False)
+        else:
+            x = block(x, (h, w))
+    return stage.norm(x).view(b, h, w, -1).permute(0, 3, 1, 2)

@@ -8,6 +8,7 @@ refuses, by putting an inert stand-in wherever the file asks for anything else.
 
 from __future__ import annotations
 
+import errno
 import pickle
 import zipfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -28,13 +30,34 @@ def read_weights(path: str | Path) -> StateDict:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no weight file at {path}")
-    if path.suffix == ".safetensors":
-        return load_file(path)
+    if path.suffix != ".safetensors":
+        return unwrap(read_plain(path), str(path))
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        return load_file(path)
+    except SafetensorError as error:
+        raise _damaged(path, error) from None
+
+
+def read_plain(path: str | Path) -> Any:
+    """What `torch.save` wrote, if it is tensors and plain containers; nothing in it is run."""
+    path = Path(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         _refuse(path, error)
-    return unwrap(content, str(path))
+    except (EOFError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a seek before the start: the zip file is cut short
+            raise
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    if path.stat().st_size == 0:
+        return ValueError(f"{path} is empty (0 bytes); fetch it again")
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ValueError(f"{path} is damaged or no weight file ({reason}); fetch it again")
 
 
 def unwrap(content: Any, source: str = "the checkpoint") -> StateDict:

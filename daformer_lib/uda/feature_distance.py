@@ -10,10 +10,10 @@ import copy
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from daformer_lib.batch import Labelled
+from daformer_lib.ranks import Ranks
 from daformer_lib.specs import IGNORE
 
 
@@ -28,23 +28,32 @@ def downscale_label(
     Returns:
         (B, H // factor, W // factor) int64.
     """
-    known = torch.where(label == ignore, num_classes, label)
-    one_hot = F.one_hot(known, num_classes + 1).permute(0, 3, 1, 2).float()  # (B, K+1, H, W)
-    share, winner = F.avg_pool2d(one_hot, factor).max(dim=1)
-    return torch.where((share < min_share) | (winner == num_classes), ignore, winner)
+    b, h, w = len(label), label.shape[1] // factor, label.shape[2] // factor
+    known = torch.where(label == ignore, num_classes, label)[:, : h * factor, : w * factor]
+    cells = known.reshape(b, h, factor, w, factor).transpose(2, 3)  # (B, h, w, factor, factor)
+    cells = cells.reshape(b * h * w, factor**2)
+    counts = torch.zeros(len(cells), num_classes + 1, device=label.device)
+    counts.scatter_add_(1, cells, counts.new_ones(()).expand_as(cells))  # pixels of each class
+    share, winner = (counts / factor**2).max(dim=1)
+    small = torch.where((share < min_share) | (winner == num_classes), ignore, winner)
+    return small.view(b, h, w)
 
 
-def masked_distance(features: Tensor, reference: Tensor, mask: Tensor) -> Tensor:
+def masked_distance(
+    features: Tensor, reference: Tensor, mask: Tensor, count: Tensor | None = None
+) -> Tensor:
     """Mean L2 distance over channels where `mask` holds; 0 for an empty mask.
 
     Args:
         features, reference: (B, C, h, w). mask: (B, h, w) bool.
+        count: what the sum is divided by in place of the mask's own count (see `mean_positions`).
     """
     # Selecting before the norm keeps the gradient of unused positions exactly zero.
     difference = (features - reference).movedim(1, -1)[mask]  # (N, C)
     if difference.shape[0] == 0:
         return features.sum() * 0
-    return difference.norm(dim=-1).mean()
+    distance = difference.norm(dim=-1)
+    return distance.mean() if count is None else distance.sum() / count
 
 
 class ImageNetAnchor:
@@ -73,10 +82,22 @@ class ImageNetAnchor:
         wanted = torch.tensor(self.classes, dtype=torch.int64, device=label.device)
         return torch.isin(small, wanted)
 
-    def __call__(self, features: list[Tensor], source: Labelled) -> Tensor:
-        """Distance in the last stage only, as in the paper."""
+    def mean_positions(self, label: Tensor, ranks: Ranks, parts: int) -> Tensor | None:
+        """Compared cells per part of the batch, in the mean; None where the batch is one part.
+
+        A part's distance divided by it and then averaged over the parts, as gradients are, is the
+        whole batch's distance divided by the whole batch's count.
+        """
+        if ranks.world * parts == 1:
+            return None
+        width = label.shape[-1] // self.encoder.strides[-1]
+        return ranks.mean(self.mask(label, width).sum().float()) / parts
+
+    def __call__(
+        self, features: list[Tensor], source: Labelled, count: Tensor | None = None
+    ) -> Tensor:
+        """Distance in the last stage only, as in the paper. `count`: see `masked_distance`."""
         with torch.no_grad():
             reference = self.encoder(source.image)[-1]
-        return masked_distance(
-            features[-1], reference, self.mask(source.label, reference.shape[-1])
-        )
+        mask = self.mask(source.label, reference.shape[-1])
+        return masked_distance(features[-1], reference, mask, count)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from daformer_lib.batch import Labelled, Unlabelled
 from daformer_lib.config import UDAConfig
 from daformer_lib.models.resize import resize_bilinear
+from daformer_lib.ranks import ALONE, Ranks
 from daformer_lib.specs import IGNORE
 from daformer_lib.uda.classmix import MixPlan, classmix, draw_plan
 from daformer_lib.uda.feature_distance import ImageNetAnchor
@@ -32,24 +33,49 @@ def daformer_losses(
     rng: np.random.Generator,
     plan: MixPlan | None = None,
     seen: dict[str, Any] | None = None,
+    ranks: Ranks = ALONE,
+    parts: int = 1,
 ) -> Iterator[dict[str, Tensor]]:
     """Yields dicts of named losses; sum and backward each one before asking for the next.
 
     Args:
         plan: the mix to replay; drawn from `rng` when None.
         seen: filled with `plan`, `pseudo` and `mixed` for figures, records and tests.
+        ranks: the processes that share the batch.
+        parts: in how many pieces the batch passes through the student; each gives a dict of
+            "source" and later one of "mixed", and the gradient is their mean over the parts.
     """
-    yield source_losses(student, anchor, source, config.fd_weight)
-    pseudo = teacher.label(target.image, config.threshold, config.ignore_top, config.ignore_bottom)
-    plan = plan or draw_plan(source.label, config, rng)
+    yield from source_parts(student, anchor, source, config.fd_weight, ranks, parts)
+    ignored = config.ignore_top, config.ignore_bottom
+    pseudo = teacher.label(target.image, config.threshold, *ignored, ranks, parts)
+    plan = plan or draw_plan(source.label, config, rng, ranks)
     mixed = classmix(source, pseudo, plan)
     if seen is not None:
         seen.update(plan=plan, pseudo=pseudo, mixed=mixed)
-    yield {"mixed": segmentation_loss(student, mixed)}
+    for part in mixed.split(parts):
+        yield {"mixed": segmentation_loss(student, part)}
+
+
+def source_parts(
+    student: nn.Module,
+    anchor: ImageNetAnchor | None,
+    source: Labelled,
+    fd_weight: float,
+    ranks: Ranks = ALONE,
+    parts: int = 1,
+) -> Iterator[dict[str, Tensor]]:
+    """`source_losses` of each part of the batch."""
+    count = None if anchor is None else anchor.mean_positions(source.label, ranks, parts)
+    for part in source.split(parts):
+        yield source_losses(student, anchor, part, fd_weight, count)
 
 
 def source_losses(
-    student: nn.Module, anchor: ImageNetAnchor | None, source: Labelled, fd_weight: float
+    student: nn.Module,
+    anchor: ImageNetAnchor | None,
+    source: Labelled,
+    fd_weight: float,
+    count: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Cross-entropy on the source (Eq. 1) and, with an anchor, feature distance (Eq. 9)."""
     logits, features = student(source.image)
@@ -58,7 +84,7 @@ def source_losses(
         **auxiliary_losses(student, features, source),
     }
     if anchor is not None:
-        losses["fd"] = fd_weight * anchor(features, source)
+        losses["fd"] = fd_weight * anchor(features, source, count)
     return losses
 
 

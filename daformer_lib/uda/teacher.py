@@ -14,6 +14,7 @@ from timm.layers import DropPath
 from torch import Tensor, nn
 
 from daformer_lib.batch import Labelled
+from daformer_lib.ranks import ALONE, Ranks
 
 DROPOUTS = (nn.Dropout, nn.Dropout2d, DropPath)
 
@@ -51,24 +52,42 @@ class Teacher:
 
     @torch.no_grad()
     def label(
-        self, image: Tensor, threshold: float, ignore_top: int = 0, ignore_bottom: int = 0
+        self,
+        image: Tensor,
+        threshold: float,
+        ignore_top: int = 0,
+        ignore_bottom: int = 0,
+        ranks: Ranks = ALONE,
+        parts: int = 1,
     ) -> Labelled:
-        """Pseudo-labels (Eq. 2) and their weight (Eq. 3) for target images (B, 3, H, W)."""
+        """Pseudo-labels (Eq. 2) and their weight (Eq. 3) for target images (B, 3, H, W).
+
+        The images pass through the network in `parts` batches; their weight is taken over all.
+        """
+        seen = [self._label(part) for part in image.chunk(parts)]
+        label, confidence = (torch.cat(part) for part in zip(*seen, strict=True))
+        weight = confidence_weight(confidence, threshold, ignore_top, ignore_bottom, ranks)
+        return Labelled(image, label, weight)
+
+    def _label(self, image: Tensor) -> tuple[Tensor, Tensor]:
         logits, _ = self.model(image)
         logits = F.interpolate(logits, image.shape[-2:], mode="bilinear", align_corners=False)
         confidence, label = logits.softmax(dim=1).max(dim=1)  # (B, K, H, W) -> 2 x (B, H, W)
-        weight = confidence_weight(confidence, threshold, ignore_top, ignore_bottom)
-        return Labelled(image, label, weight)
+        return label, confidence
 
 
 def confidence_weight(
-    confidence: Tensor, threshold: float, ignore_top: int = 0, ignore_bottom: int = 0
+    confidence: Tensor,
+    threshold: float,
+    ignore_top: int = 0,
+    ignore_bottom: int = 0,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Eq. 3: the share of confident pixels, as the weight of every pixel; (B, H, W) -> same.
 
     One share for the whole batch, taken before rows are cut (facts sheet, 7).
     """
-    share = (confidence >= threshold).float().mean()
+    share = ranks.mean((confidence >= threshold).float().mean())
     weight = share.expand(confidence.shape).clone()
     weight[:, :ignore_top] = 0
     weight[:, confidence.shape[1] - ignore_bottom :] = 0

@@ -152,8 +152,9 @@ def gain_bars(
     change = np.nan_to_num(after) - np.nan_to_num(before)
     ids = sorted(spec.mean_ids, key=lambda i: -change[i])
     gains = change[ids]
-    figure = new_figure(7.4, 0.22 * len(ids) + 0.95, title)
-    axes = figure.add_axes((0.2, 0.1, 0.76, 0.81))
+    height = 0.22 * len(ids) + 0.97
+    figure = new_figure(7.4, height, title)
+    axes = figure.add_axes((0.2, 0.51 / height, 0.76, 1 - 0.97 / height))
     axes.barh(range(len(ids)), gains, 0.72, color=[GOOD if g >= 0 else BAD for g in gains])
     reach = max(5.0, float(np.abs(gains).max()))
     for row, (gain, i) in enumerate(zip(gains, ids, strict=True)):
@@ -229,8 +230,9 @@ def confusion_heatmap(
     total = confusion.sum(axis=1, keepdims=True)  # (K, K) -> (K, 1)
     share = np.divide(100 * confusion, total, where=total > 0, out=np.full_like(confusion, np.nan))
     count = spec.num_classes
-    figure = new_figure(0.4 * count + 1.7, 0.34 * count + 1.9, title)
-    axes = figure.add_axes((0.16, 0.17, 0.82, 0.75))
+    width, height = max(5.0, 0.4 * count + 1.7), 0.34 * count + 2.1  # the title's width at least
+    figure = new_figure(width, height, title)
+    axes = figure.add_axes((1.48 / width, 1.42 / height, 1 - 1.66 / width, 1 - 2.1 / height))
     axes.imshow(share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for i, j in np.argwhere(share >= 1):
         axes.text(

@@ -58,6 +58,7 @@ STYLE: dict[str, Any] = {
     "legend.fontsize": 9.5,
     "lines.linewidth": 2.0,
     "hatch.linewidth": 0.7,
+    "text.parse_math": False,  # a class or a file may be named "$5"
 }
 
 RUN_COLOURS = {  # by lower-case name

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from daformer_lib.texts import table_cell
 from daformer_lib.viz.style import KIND_COLOURS, KIND_NAMES
 
 MISSING = "–"
@@ -69,7 +70,7 @@ class Table:
             f"{t} ({d})" if d else t for t, d in zip(self.headings, self.details, strict=True)
         ]
         lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *self.rows]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        return "\n".join("| " + " | ".join(map(table_cell, line)) + " |" for line in lines)
 
     def __repr__(self) -> str:
         return self.markdown()

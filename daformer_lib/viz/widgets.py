@@ -33,6 +33,7 @@ from daformer_lib.viz.style import (
 )
 
 Picture = Figure | np.ndarray
+GAP = 0.2  # inches between figures that stand side by side
 SCREEN = 768  # pixels: small pictures are enlarged to about this width
 
 
@@ -53,7 +54,7 @@ def _stack(pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int) 
     """Rendered figures at their own size, in rows."""
     rows = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
     heights = [max(p.shape[0] for p in row) / DPI + 0.28 for row in rows]
-    width = max(sum(p.shape[1] for p in row) for row in rows) / DPI
+    width = max(sum(p.shape[1] / DPI for p in row) + GAP * (len(row) - 1) for row in rows)
     height = sum(heights)
     figure = new_figure(width, height, ", ".join(titles))
     names = iter(titles)
@@ -68,7 +69,7 @@ def _stack(pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int) 
             axes.axis("off")
             where = ((x + 0.01) / width, (y - 0.2) / height)
             figure.text(*where, next(names), fontsize=9.5, weight="bold")
-            x += wide
+            x += wide + GAP
         y -= tall
     return figure
 

@@ -20,6 +20,7 @@ def tiny():
         classes=("road", "sidewalk", "building"),
         palette=((128, 64, 128), (244, 35, 232), (70, 70, 70)),
         things=(2,),
+        rare=(),
         id_map={7: 0, 8: 1, 11: 2},
         size=(48, 32),
         stand_in_for="",

@@ -23,6 +23,7 @@ def named():
         classes=("road", EVIL, "</script>building"),
         palette=((128, 64, 128), (244, 35, 232), (70, 70, 70)),
         things=(2,),
+        rare=(),
         id_map={7: 0, 8: 1, 11: 2},
         size=(48, 32),
         stand_in_for="",

@@ -87,5 +87,5 @@ def test_without_truth_only_what_needs_none_is_offered(opened, tmp_path):
 
 
 def test_the_page_in_a_cell_is_one_frame(opened):
-    frame = page_frame(opened(), height=300).data
+    frame = page_frame(opened(), height=300)._repr_html_()
     assert frame.startswith("<iframe") and frame.count("<") == 2  # all else is escaped

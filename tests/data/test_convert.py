@@ -261,7 +261,10 @@ def test_script_errors_are_one_line(tmp_path, capsys):
     assert main("gta", ["--data-root", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("error: no images of gta/train: expected files like")
     assert main("gta", ["--data-root", str(tmp_path), "--spec", "gat"]) == 1
-    assert "error: unknown data set 'gat'; known: [" in capsys.readouterr().err
+    assert (
+        "error: unknown data set 'gat' (and no spec's .yaml file); did you mean gta?"
+        in capsys.readouterr().err
+    )
     assert main("gta", ["--data-root", str(tmp_path), "--split", "val"]) == 1
     assert "gta has no split 'val'" in capsys.readouterr().err
 

@@ -16,6 +16,7 @@ from daformer_lib.data import transforms
 from daformer_lib.data.datasets import SegmentationDataset
 from daformer_lib.data.loaders import TrainBatch, training_batches, training_stream
 from daformer_lib.data.order import PairOrder, Shuffle, generator
+from daformer_lib.ranks import Ranks
 
 MINI = DataConfig(
     source="minigta", target="minicityscapes", crop=(64, 96), batch_size=2, workers=0,
@@ -83,14 +84,23 @@ def test_global_generators_are_left_alone(tiny_pair, workers):
 
 
 def test_ranks_share_one_order(tiny_pair):
-    """Two processes with batch 2 see what one process with batch 4 sees."""
-    one = first(tiny_pair, 3, changes={"batch_size": 4})
-    ranks = [first(tiny_pair, 3, rank=rank, world=2) for rank in (0, 1)]
+    """Two processes see the halves of what one process sees."""
+    four = {"batch_size": 4}
+    one = first(tiny_pair, 3, changes=four)
+    ranks = [first(tiny_pair, 3, changes=four, ranks=Ranks(rank, 2)) for rank in (0, 1)]
     for step, batch in enumerate(one):
         parts = torch.cat([rank[step].source.image for rank in ranks])
         assert torch.equal(parts, batch.source.image)
+        assert batch.files[:4] == ranks[0][step].files[:2] + ranks[1][step].files[:2]
     with pytest.raises(ValueError, match=r"rank 2 must lie in 0\.\.1"):
-        first(tiny_pair, 1, rank=2, world=2)
+        Ranks(2, 2)
+
+
+def test_a_batch_that_cannot_be_shared_says_what_can(tiny_pair):
+    with pytest.raises(
+        ValueError, match=r"batch_size 2 cannot be shared evenly by 3 .* batch_size 3"
+    ):
+        first(tiny_pair, 1, ranks=Ranks(0, 3))
 
 
 def test_modes(tiny_pair):

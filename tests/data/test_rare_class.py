@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 
 import numpy as np
 import pytest
 
 from daformer_lib import files
-from daformer_lib.data.class_stats import read_class_stats
+from daformer_lib.data import class_stats
+from daformer_lib.data.class_stats import ClassStats, read_class_stats, write_class_stats
 from daformer_lib.data.rare_class import RareClassSampler, crop_until, rcs_probabilities
 from daformer_lib.specs import get_spec
 
@@ -124,3 +126,23 @@ def test_retries_are_the_authors(golden):
         used, load = crop_until(draw, wanted=5, min_crop_pixels=1500)
         assert (len(loads), used) == (case["source_loads"], case["used_load"]), name
         assert load == used
+
+
+def test_statistics_of_many_files_are_kept_as_arrays(tmp_path, monkeypatch):
+    """The same statistics from the arrays as from the JSON; a changed JSON is read again."""
+    monkeypatch.setattr(class_stats, "MANY", 3)
+    spec = get_spec("gta")
+    stems = tuple(f"{i:05d}" for i in range(5))
+    stats = ClassStats(stems, np.arange(95).reshape(5, 19) * 1000)
+    write_class_stats(spec, tmp_path, "train", stats)
+    parsed = read_class_stats(spec, tmp_path, "train")
+    with monkeypatch.context() as no_json:
+        no_json.setattr(class_stats, "_parse", None)
+        kept = read_class_stats(spec, tmp_path, "train")
+    for one in (parsed, kept):
+        assert one.stems == stems and one.counts.dtype == np.int64
+        np.testing.assert_array_equal(one.counts, stats.counts)
+    write_class_stats(spec, tmp_path, "train", ClassStats(stems[:4], stats.counts[:4]))
+    assert read_class_stats(spec, tmp_path, "train").stems == stems[:4]
+    narrow = dataclasses.replace(spec, include="0000[12]")
+    assert read_class_stats(narrow, tmp_path, "train").stems == stems[1:3]

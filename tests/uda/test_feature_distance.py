@@ -1,8 +1,10 @@
 """Feature distance where a data set has no thing classes."""
 
+import pytest
 import torch
 
-from daformer_lib.uda.feature_distance import ImageNetAnchor
+from benchmarks.reference import one_hot_downscale
+from daformer_lib.uda.feature_distance import ImageNetAnchor, downscale_label
 
 
 def test_without_things_no_cell_counts():
@@ -10,3 +12,14 @@ def test_without_things_no_cell_counts():
     label = torch.zeros(1, 8, 8, dtype=torch.int64)
     assert not anchor.mask(label, 4).any()
     assert ImageNetAnchor(torch.nn.Identity(), (0,), 2, 0.75).mask(label, 4).all()
+
+
+@pytest.mark.parametrize(("factor", "share"), [(4, 0.5), (8, 0.3), (3, 0.4)])
+def test_counting_is_averaging_a_one_hot_tensor(factor, share):
+    """Ties, ignored pixels and a rest that fills no cell included."""
+    label = torch.randint(0, 3, (2, 9, 13), generator=torch.Generator().manual_seed(factor))
+    label = label.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    label[label == 2] = 255
+    expected = one_hot_downscale(label, factor, share, 5)
+    assert torch.equal(downscale_label(label, factor, share, 5), expected)
+    assert len(expected.unique()) > 1

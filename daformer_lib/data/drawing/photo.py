@@ -33,7 +33,7 @@ def develop(
     if contrast:
         picture += contrast * _grain(label, rng)[..., None]
     if photo.patches:
-        picture *= 1 + photo.patches * _field(label.shape, 3, rng)[..., None]
+        picture *= 1 + photo.patches * smooth_noise(label.shape, 3, rng)[..., None]
     picture = _colours(picture, photo, rng)
     if photo.vignette:
         picture *= _vignette(label.shape, photo.vignette)[..., None]
@@ -58,11 +58,11 @@ def _colours(picture: np.ndarray, photo: Photo, rng: np.random.Generator) -> np.
 def _grain(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(H, W) brightness offsets: each class has its own mixture of scales."""
     amplitude = _TABLE[label]  # (H, W, 3)
-    fields = np.stack([_field(label.shape, scale, rng) for scale in range(3)], axis=-1)
+    fields = np.stack([smooth_noise(label.shape, scale, rng) for scale in range(3)], axis=-1)
     return (amplitude * fields).sum(axis=-1)
 
 
-def _field(shape: tuple[int, int], scale: int, rng: np.random.Generator) -> np.ndarray:
+def smooth_noise(shape: tuple[int, int], scale: int, rng: np.random.Generator) -> np.ndarray:
     """A random window (H, W) of smooth noise with standard deviation 1."""
     sheet = _noise_sheets()[scale]
     top = int(rng.integers(sheet.shape[0] - shape[0]))

@@ -1,0 +1,52 @@
+"""Single values of an experiment by name: `train.compile=default`, `data.prepared=true`.
+
+The command line's way to every field of the configuration without an option for each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+from collections.abc import Sequence
+from typing import Any, get_type_hints
+
+import tyro
+
+from daformer_lib.config import Experiment
+
+PARTS = ("model", "data", "uda", "optim", "train")
+
+
+def with_settings(experiment: Experiment, settings: Sequence[str]) -> Experiment:
+    """The experiment with `part.field=value` changed; None, true, false and numbers are read.
+
+    Raises:
+        ValueError: no such field, or a value of another type; the message names what is known.
+    """
+    changes: dict[str, dict[str, Any]] = {}
+    for setting in settings:
+        place, _, text = setting.partition("=")
+        part, _, field = place.partition(".")
+        if part not in PARTS or not field or not text:
+            raise ValueError(
+                f"setting {setting!r} must be part.field=value, such as train.compile=default; "
+                f"parts: {list(PARTS)}"
+            )
+        changes.setdefault(part, {})[field] = _value(experiment, part, field, text)
+    return experiment.changed(**changes)  # together: one may need the other
+
+
+def _value(experiment: Experiment, part: str, field: str, text: str) -> Any:
+    kinds = get_type_hints(type(getattr(experiment, part)))
+    if field not in kinds:
+        near = difflib.get_close_matches(field, kinds) or sorted(kinds)
+        raise ValueError(f"{part} has no field {field!r}; did you mean {' or '.join(near)}?")
+    words = text.replace("x", ",").split(",") if field == "crop" else text.split(",")
+    words = [{"true": "True", "false": "False"}.get(w, w) for w in words]
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # our message is the one to read
+            return tyro.cli(kinds[field], args=words)
+    except SystemExit:
+        known = str(kinds[field]).replace("typing.", "").removeprefix("<class '").removesuffix("'>")
+        raise ValueError(f"{part}.{field}={text}: the value must be of type {known}") from None

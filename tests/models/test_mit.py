@@ -1,0 +1,34 @@
+"""MiT's own way through timm's stages: the same features and gradients, fewer copies."""
+
+import pytest
+import torch
+from torch import nn
+
+from daformer_lib.models.encoders import build_encoder
+from daformer_lib.models.mit import PatchConv, run_stage
+
+
+@pytest.mark.parametrize("patch", [2, (4, 2)])
+def test_a_patch_convolution_is_a_convolution(patch):
+    plain = nn.Conv2d(3, 5, patch, stride=patch)
+    ours = PatchConv.like(plain)
+    x = torch.randn(2, 3, 8, 12)
+    torch.testing.assert_close(ours(x), plain(x))
+    ours(x).square().sum().backward()
+    gradient = plain.weight.grad.clone()  # the parameters are shared
+    plain.zero_grad()
+    plain(x).square().sum().backward()
+    torch.testing.assert_close(gradient, plain.weight.grad)
+    odd = torch.randn(1, 3, 9, 13)  # a rest that fills no patch is left out, as a convolution does
+    torch.testing.assert_close(ours(odd), plain(odd))
+
+
+def test_a_stage_is_timms():
+    encoder = build_encoder("tiny_mit").eval()
+    x = torch.randn(1, 3, 64, 64)
+    tokens = encoder.patch_embed(x)
+    with torch.no_grad():
+        for stage in encoder.stages:
+            ours, theirs = run_stage(stage, tokens), stage(tokens)
+            assert torch.equal(ours, theirs)
+            tokens = theirs
