@@ -33,6 +33,7 @@ def main(
     data: bool = True,
     parts: bool = True,
     memory: bool = True,
+    apart: bool = False,
     eval_images: int = 500,
     settings: Annotated[tuple[str, ...], tyro.conf.arg(name="set")] = (),
     name: str = "cpu",
@@ -50,6 +51,7 @@ def main(
         threads: of torch. device: auto (a GPU where there is one), cpu, cuda.
         data: conversion, sampling, drawing, loading and evaluation too.
         parts: the step by part, too. memory: peak memory, in processes of their own.
+        apart: only whole steps, ours and the reference one after the other: half the memory.
         eval_images: 2048x1024 images that are streamed through an evaluation.
         settings: part.field=value for our step, such as train.precision=bf16-mixed.
         name: of the JSON file under benchmarks/results. remark: kept in it.
@@ -60,7 +62,7 @@ def main(
     torch.set_num_threads(threads)
     if peak:
         network, which = peak.split(":")
-        print(json.dumps(asdict(peak_benchmark(network, which, device)[0])))
+        print(json.dumps([asdict(row) for row in peak_benchmark(network, which, device)]))
         return
     if comparing:
         rows = redraw_benchmark(turns) + snapshot_benchmark(turns)
@@ -70,8 +72,10 @@ def main(
     rows = data_rows(turns, eval_images) if data else []
     for network in networks:
         count = turns if network == "tiny" else large_turns
-        rows += step_benchmark(network, count, device, settings, parts)
-        rows += [memory_row(network, threads, device)] if memory else []
+        rows += [] if apart else step_benchmark(network, count, device, settings, parts)
+        if memory or apart:
+            whole, peaks = process_rows(network, threads, device)
+            rows += [whole, peaks] if apart else [peaks]
         print(table(rows), flush=True)
     write_rows(rows, name, threads, settings, remark)
 
@@ -96,15 +100,20 @@ def data_rows(turns: int, eval_images: int) -> list[Timed]:
     return rows
 
 
-def memory_row(network: str, threads: int, device: str) -> Timed:
-    """Peak memory of our step beside the reference's, each in a fresh process."""
-    peaks = {}
+def process_rows(network: str, threads: int, device: str) -> tuple[Timed, Timed]:
+    """Time and peak memory of our step beside the reference's, each in a fresh process."""
+    found = {}
     for which in ("ours", "reference"):
         command = [sys.executable, "-m", "benchmarks", "--peak", f"{network}:{which}"]
         command += ["--threads", str(threads), "--device", device]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        peaks[which] = json.loads(done.stdout.splitlines()[-1])["value"]
-    return Timed(f"step, {network}", "peak memory", peaks["ours"], "MiB", peaks["reference"])
+        found[which] = [row["value"] for row in json.loads(done.stdout.splitlines()[-1])]
+    (ours_ms, ours_mib), (their_ms, their_mib) = found["ours"], found["reference"]
+    group = f"step, {network}"
+    return (
+        Timed(group, "whole, each in its own process", ours_ms, "ms", their_ms),
+        Timed(group, "peak memory", ours_mib, "MiB", their_mib),
+    )
 
 
 def table(rows: list[Timed]) -> str:

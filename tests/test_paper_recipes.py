@@ -170,7 +170,7 @@ def test_every_row_has_the_authors_settings(name):
     assert {key: ours[key] for key in facts} == facts
     left = set(ours) - set(facts)
     # how a run is watched and stored, and the teacher of a run that has none
-    free = {"data.data_root", "data.workers", "data.cache_bytes"}
+    free = {"data.data_root", "data.workers", "data.cache_bytes", "data.prepared"}
     assert all(k in free or k.startswith(("train.", "uda.")) for k in left), left
 
 

@@ -188,7 +188,7 @@ def test_a_label_of_colours_means_the_classes_of_the_palette(label, seed):
     colours = np.vstack([np.array(palette, np.uint8), [[9, 9, 9]]])
     pixels = colours[np.where(label == IGNORE, K, label)]  # (9, 9, 9) is in no palette
     spec = replace(get_spec("cityscapes"), classes=("a", "b", "c", "d"), palette=palette,
-                   things=(), id_map={0: 0})  # fmt: skip
+                   things=(), rare=(), id_map={0: 0})  # fmt: skip
     assert (_from_colours(spec, pixels) == label).all()
 
 
