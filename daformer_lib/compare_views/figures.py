@@ -166,7 +166,8 @@ def evolution_curves(
         values = [_measured(t, spec, class_id, measure, threshold) for t in tallies.values()]
         lines[name] = (list(tallies), values)
     what = "mean over classes" if class_id is None else spec.classes[class_id]
-    return line_chart(lines, title=f"{what}: {measure} (%)", x_label="step", y_label="%")
+    title = f"{what}: {measure.replace('iou', 'IoU').replace('_', ' ')} (%)"
+    return line_chart(lines, title=title, x_label="step", y_label="%")
 
 
 def _measured(
