@@ -34,7 +34,10 @@ pytestmark = [
 
 
 CHAPTER = Path(__file__).parent.parent / "notebooks" / "07_pseudo_label_comparison.ipynb"
-NO_WINDOW = '{"windowingMode": "none"}'  # all cells are in the page, wherever it is scrolled to
+SETTINGS = {  # all cells are in the page, wherever it is scrolled to; nobody asks about news
+    "notebook-extension/tracker": '{"windowingMode": "none"}',
+    "apputils-extension/notification": '{"fetchNews": "false"}',
+}
 BYTES = "async image => [...new Uint8Array(await (await fetch(image.src)).arrayBuffer())]"
 STARTED = re.compile(r"^\[(\*|\d+)\]:$")  # the prompt of a cell that runs or has run
 TRIES = 8
@@ -69,9 +72,10 @@ def chapter_lab(tmp_path):
 def served(folder: Path, environment: dict[str, str] | None = None) -> Iterator[str]:
     """JupyterLab on the loopback interface, over a folder."""
     settings = folder / "settings"
-    tracker = settings / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
-    tracker.parent.mkdir(parents=True)
-    tracker.write_text(NO_WINDOW)
+    for name, values in SETTINGS.items():
+        path = settings / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True)
+        path.write_text(values)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
