@@ -16,7 +16,7 @@ from daformer_lib.evaluate import predict
 from daformer_lib.machine import peak_mib
 from daformer_lib.probe import LATE, noise_batch
 from daformer_lib.settings import with_settings
-from daformer_lib.train import Parts, build_parts, training_step
+from daformer_lib.step import Parts, build_parts, training_step
 from daformer_lib.uda.classmix import classmix, draw_plan
 from daformer_lib.uda.losses import segmentation_loss, source_losses
 

@@ -20,8 +20,9 @@ from daformer_lib.batch import Labelled, Unlabelled
 from daformer_lib.config import Experiment
 from daformer_lib.data.loaders import TrainBatch
 from daformer_lib.machine import peak_mib
+from daformer_lib.processes import default_fabric
 from daformer_lib.settings import with_settings
-from daformer_lib.train import build_parts, default_fabric, training_step
+from daformer_lib.step import build_parts, training_step
 
 TRIALS: Mapping[str, tuple[str, ...]] = {
     "plain": ("train.channels_last=false",),

@@ -17,9 +17,11 @@ import torch.distributed as dist
 from daformer_lib.batch import Labelled, Unlabelled
 from daformer_lib.config import Experiment
 from daformer_lib.data.loaders import TrainBatch
+from daformer_lib.processes import default_fabric, ranks_of
 from daformer_lib.ranks import ALONE
 from daformer_lib.specs import THINGS
-from daformer_lib.train import build_parts, default_fabric, ranks_of, train, training_step
+from daformer_lib.step import build_parts, training_step
+from daformer_lib.train import train
 
 STEPS = 2
 

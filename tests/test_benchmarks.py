@@ -7,7 +7,8 @@ from benchmarks import reference, timing
 from benchmarks.__main__ import table
 from daformer_lib import recipes
 from daformer_lib.probe import noise_batch
-from daformer_lib.train import build_parts, default_fabric, training_step
+from daformer_lib.processes import default_fabric
+from daformer_lib.step import build_parts, training_step
 
 
 def test_both_steps_have_the_same_gradients():

@@ -7,8 +7,9 @@ import subprocess
 import pytest
 
 from daformer_lib import cli, files
+from daformer_lib.checkpoint_files import newest_checkpoint
 from daformer_lib.files import write_json
-from daformer_lib.runs import Run, newest_checkpoint
+from daformer_lib.runs import Run
 from daformer_lib.train import train
 
 SHORT = {"steps": 3, "log_every": 1, "eval_every": 9, "checkpoint_every": 1, "snapshot_every": 0}

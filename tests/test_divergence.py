@@ -10,10 +10,12 @@ from torch import nn
 from daformer_lib.batch import Labelled, Unlabelled
 from daformer_lib.data.loaders import TrainBatch
 from daformer_lib.divergence import broken_weights, likely_cause
+from daformer_lib.processes import default_fabric
 from daformer_lib.runs import Run
-from daformer_lib.train import Diverged, default_fabric, train
-from daformer_lib.train import build_parts as build
-from daformer_lib.train import training_step as step_of
+from daformer_lib.step import Diverged
+from daformer_lib.step import build_parts as build
+from daformer_lib.step import training_step as step_of
+from daformer_lib.train import train
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 
 K = 4

@@ -10,8 +10,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from daformer_lib import cli, recipes, studies
+from daformer_lib.checkpoint_files import DamagedCheckpoint, newest_checkpoint
 from daformer_lib.files import write_json
-from daformer_lib.runs import DamagedCheckpoint, Run, newest_checkpoint
+from daformer_lib.runs import Run
 from daformer_lib.stopping import Stopped
 from daformer_lib.train import train
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from daformer_lib.runs import Run
-from daformer_lib.train import Diverged, check_finite, train
+from daformer_lib.step import Diverged, check_finite
+from daformer_lib.train import train
 
 
 def weights(run, which="student"):

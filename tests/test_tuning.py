@@ -7,7 +7,8 @@ from daformer_lib import recipes
 from daformer_lib.config import ModelConfig, TrainConfig
 from daformer_lib.models import build_segmentor
 from daformer_lib.probe import noise_batch
-from daformer_lib.train import build_parts, default_fabric, training_step
+from daformer_lib.processes import default_fabric
+from daformer_lib.step import build_parts, training_step
 from daformer_lib.tuning import tune
 
 PLAIN = {"channels_last": False, "fused": False}

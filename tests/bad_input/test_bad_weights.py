@@ -17,12 +17,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from daformer_lib.checkpoint_files import load_checkpoint
 from daformer_lib.config import ModelConfig
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import load_official, load_pretrained
 from daformer_lib.models.huggingface import read_folder
 from daformer_lib.models.weight_files import read_weights
-from daformer_lib.runs import Run, load_checkpoint
+from daformer_lib.runs import Run
 
 
 class Attack:
