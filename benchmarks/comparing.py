@@ -96,7 +96,9 @@ def snapshot_benchmark(turns: int) -> list[Timed]:
     with tempfile.TemporaryDirectory() as folder:
         make_mini(folder, ("minicityscapes",), MiniCounts(0, 0, 0, 8, 0), workers=1)
         convert(MINICITYSCAPES, folder, "val")
-        experiment = bench.experiment.changed(data={"data_root": folder})
+        experiment = bench.experiment.changed(
+            data={"data_root": folder}, train={"final_splits": ("val",)}
+        )
         writer = RunWriter(Path(folder) / "run", experiment)
         watch = Evaluator(experiment, bench.parts.models, writer, bench.fabric.device)
 
