@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
-from daformer_lib.compare import Survey, class_table, reliability, wins
+from daformer_lib.compare import ClassTable, Survey, class_table, reliability, wins
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.viz.tables import MISSING, Table
 
@@ -51,20 +53,40 @@ def class_wins_table(found: Survey, spec: DatasetSpec, threshold: float) -> Tabl
 
 
 def verdict(found: Survey, spec: DatasetSpec) -> str:
-    """One sentence: who is best, by how much, and in how many classes."""
+    """Who is best, by how much, and in how many classes, in a sentence or two.
+
+    The mean is over the classes that occur in the truth, the same for all. In the scores table a
+    class that a source predicts where none is true counts as 0 for that source, as in the authors'
+    metric, so that on few images the means there are over different classes.
+    """
     tables = {name: class_table(tally) for name, tally in found.tallies.items()}
-    scores = {name: table.miou(spec.mean_ids) for name, table in tables.items()}
-    known = sorted((n for n in scores if np.isfinite(scores[n])), key=lambda n: -scores[n])
     if len(tables) < 2:
         return f"{next(iter(tables))} alone, on {len(found.images)} images."
-    if len(known) < 2:
+    occurring = [i for i in spec.mean_ids if any(np.isfinite(t.recall[i]) for t in tables.values())]
+    scores = {name: table.miou(occurring) for name, table in tables.items()}
+    known = sorted((n for n in scores if np.isfinite(scores[n])), key=lambda n: -scores[n])
+    if not occurring or len(known) < 2:
         share = 100 * found.disagreement
         return f"Without truth nobody wins; the sources differ at {share:.1f} % of the pixels."
     first, second = known[:2]
     lead = 100 * (scores[first] - scores[second])
     won = sum(win.winner == first and win.lead > 0 for win in wins(tables))
     return (
-        f"{first} leads with {100 * scores[first]:.1f} mIoU on {len(found.images)} images, "
-        f"{lead:.1f} points before {second}; it has the best IoU in {won} of {len(wins(tables))} "
-        "classes."
+        f"{first} leads with {100 * scores[first]:.1f} mIoU over the {len(occurring)} classes that "
+        f"occur on {len(found.images)} images, {lead:.1f} points before {second}; it has the best "
+        f"IoU in {won} of {len(wins(tables))} classes.{_only_predicted(tables, occurring, spec)}"
     )
+
+
+def _only_predicted(
+    tables: Mapping[str, ClassTable], occurring: Sequence[int], spec: DatasetSpec
+) -> str:
+    """Names the classes for which the mIoU of a source in the table has a 0 that others lack."""
+    extra = {
+        name: [spec.classes[i] for i in spec.mean_ids if i not in occurring and table.iou[i] == 0]
+        for name, table in tables.items()
+    }
+    named = [f"{', '.join(classes)} ({name})" for name, classes in extra.items() if classes]
+    if not named:
+        return ""
+    return f" Predicted where none is true, so 0 in the table's mIoU: {'; '.join(named)}."

@@ -1,6 +1,8 @@
 """The tables that the command line prints."""
 
-from daformer_lib.compare import survey
+import numpy as np
+
+from daformer_lib.compare import Survey, Tally, count_predictions, survey
 from daformer_lib.compare_views.tables import class_wins_table, scores_table, verdict
 
 
@@ -31,3 +33,22 @@ def test_without_confidence_no_coverage(opened):
     row = class_wins_table(found, comparison.spec, 0.9).rows[0]
     assert row[1].endswith("/ –") and row[2] == "–"
     assert "alone, on 2 images" in verdict(found, comparison.spec)
+
+
+def test_who_leads_is_asked_over_the_classes_that_occur(named):
+    """ "bold" is right more often, but claims a class that is nowhere true: 0 in its own mIoU."""
+    truth = np.array([[0, 0, 0, 0, 1, 1, 1, 1]], np.uint8)
+    said = {
+        "bold": np.array([[0, 0, 0, 2, 1, 1, 1, 1]], np.uint8),  # IoU 3/4, 1 and 0
+        "shy": np.array([[0, 0, 0, 1, 0, 1, 1, 1]], np.uint8),  # IoU 3/5, 3/5
+    }
+    tallies = {name: Tally(3) for name in said}
+    for name, label in said.items():
+        tallies[name].add(count_predictions(truth, label, None, 3))
+    found = Survey(0, tallies, (), np.zeros((2, 2)))
+    rows = scores_table(found, named, 0.9).rows
+    assert [row[1] for row in rows] == ["58.3", "60.0"]
+    text = verdict(found, named)
+    assert text.startswith("bold leads with 87.5 mIoU over the 2 classes that occur")
+    assert "27.5 points before shy" in text
+    assert text.endswith("so 0 in the table's mIoU: </script>building (bold).")
