@@ -46,10 +46,11 @@ def test_killed_at_25_random_moments(experiment, whole, tmp_path):
     while kills < KILLS:
         folder, runs = tmp_path / str(runs), runs + 1
         while not (folder / "result.json").exists():
-            process = killing.start(killing.training, experiment, folder)
+            begun, process = time.monotonic(), killing.start(killing.training, experiment, folder)
             if kills < KILLS:
-                time.sleep(rng.uniform(0.0, longest))
-                kills += killing.killed(process)
+                process.join(rng.uniform(0.0, longest))  # or until it ends: too late for a kill
+                took, in_time = time.monotonic() - begun, killing.killed(process)
+                kills, longest = kills + in_time, longest if in_time else took
                 seen.add((folder / "checkpoints" / "last.pt").exists())
             else:
                 assert killing.end(process) == 0
