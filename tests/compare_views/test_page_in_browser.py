@@ -2,17 +2,11 @@
 
 import os
 import re
-import shutil
 
 import pytest
 
 from daformer_lib.compare_views import write_page
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-quic",
-]  # fmt: skip
+from tests.test_browser import BROWSER, FLAGS
 
 pytestmark = [
     pytest.mark.slow,
