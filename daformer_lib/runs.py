@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -83,6 +84,9 @@ class Evaluation:
             "iou": [None if np.isnan(v) else round(float(v), 6) for v in self.scores.iou],
             "confusion": self.scores.confusion.tolist(),
         }
+
+    def curve_point(self) -> dict[str, float]:
+        return {f"{self.split}/miou_{self.model}": self.scores.miou()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Evaluation:
@@ -244,6 +248,19 @@ class RunWriter:
         for path in (self.folder / "snapshots").glob("step_*.npz"):
             if int(path.stem.removeprefix("step_")) > step:
                 path.unlink()
+
+    def remove_board(self) -> None:
+        shutil.rmtree(self.folder / "tb", ignore_errors=True)
+
+    @property
+    def history(self) -> list[tuple[int, dict[str, float]]]:
+        """Steps and values of the rows and scores so far: the curves of a run that goes on."""
+        rows = [
+            (int(row["step"]), {k: float(v) for k, v in row.items() if k != "step" and v != ""})
+            for row in self._rows
+        ]
+        scores = [(e["step"], Evaluation.from_dict(e).curve_point()) for e in self._evals]
+        return rows + scores
 
     def add_metrics(self, row: dict[str, Any]) -> None:
         self._rows.append(row)

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.loggers import TensorBoardLogger
 
 from daformer_lib.checkpoint_files import newest_checkpoint
 from daformer_lib.config import Experiment
@@ -36,7 +35,7 @@ from daformer_lib.runs import Run, RunWriter
 from daformer_lib.specs import get_spec, get_specs
 from daformer_lib.step import Diverged, Parts, build_parts, training_step
 from daformer_lib.stopping import StopRequest
-from daformer_lib.watching import Evaluator, LossLog
+from daformer_lib.watching import Evaluator, LossLog, tensorboard
 
 
 def train(
@@ -90,29 +89,28 @@ def _train(
     log = LossLog(experiment.train.log_every)
     start, seconds = restore(parts, log, writer)
     require_same_start(start, folder, fabric)
-    board = TensorBoardLogger(writer.folder, name="tb", version="", purge_step=start + 1)
     watch = Evaluator(experiment, parts.models, writer, fabric.device, ranks)
     end = min(experiment.train.steps, stop_after or experiment.train.steps)
     clock = time.perf_counter()
-    for step, batch in enumerate(batches(experiment, start, end, ranks), start):
-        losses = training_step(parts, experiment, step, batch, fabric)
-        done = step + 1
-        if row := log.add(done, losses, parts.optimizer.param_groups[0]["lr"]):
-            writer.add_metrics(row)
-            board.log_metrics({k: v for k, v in row.items() if k != "step"}, step=done)
-        watch.after(done, board)
-        saving = done % experiment.train.checkpoint_every == 0 or done == end or stop.requested
-        if saving:
-            spent = seconds + time.perf_counter() - clock
-            require_finite_weights(parts, done)
-            writer.flush()
-            board.save()
-            writer.save_checkpoint(resumable_state(parts, log, done, spent))
-        if ranks.rank == 0:
-            report(done, experiment.train.steps, log.line)
-        if saving:
-            stop.check(f"step {done} of {experiment.train.steps} is saved in {folder}")
-    board.finalize("success")
+    with tensorboard(writer) as board:
+        for step, batch in enumerate(batches(experiment, start, end, ranks), start):
+            losses = training_step(parts, experiment, step, batch, fabric)
+            done = step + 1
+            if row := log.add(done, losses, parts.optimizer.param_groups[0]["lr"]):
+                writer.add_metrics(row)
+                board.log_metrics({k: v for k, v in row.items() if k != "step"}, step=done)
+            watch.after(done, board)
+            saving = done % experiment.train.checkpoint_every == 0 or done == end or stop.requested
+            if saving:
+                spent = seconds + time.perf_counter() - clock
+                require_finite_weights(parts, done)
+                writer.flush()
+                board.save()
+                writer.save_checkpoint(resumable_state(parts, log, done, spent))
+            if ranks.rank == 0:
+                report(done, experiment.train.steps, log.line)
+            if saving:
+                stop.check(f"step {done} of {experiment.train.steps} is saved in {folder}")
     if end == experiment.train.steps and ranks.rank == 0:
         writer.finish(summary(Run(folder), seconds + time.perf_counter() - clock, ranks))
     fabric.barrier()

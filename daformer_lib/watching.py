@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,24 @@ from daformer_lib.evaluate import Scores, evaluate, predict
 from daformer_lib.ranks import ALONE, Ranks
 from daformer_lib.runs import Evaluation, RunWriter, Snapshot
 from daformer_lib.specs import get_spec
+
+
+@contextmanager
+def tensorboard(writer: RunWriter) -> Iterator[TensorBoardLogger]:
+    """A run's TensorBoard; one that goes on starts a new file with what `metrics.csv` and
+    `evals.json` keep.
+
+    Old files would be read in the order of their names, by the second and the process number of
+    each start: two starts within a second may come the wrong way round, and curves get lost.
+    """
+    writer.remove_board()
+    board = TensorBoardLogger(writer.folder, name="tb", version="")
+    for step, values in writer.history:
+        board.log_metrics(values, step=step)
+    try:
+        yield board
+    finally:
+        board.finalize("closed")
 
 
 class LossLog:
@@ -95,8 +114,9 @@ class Evaluator:
             samples = evaluation_samples(self.experiment, split, limit, self.ranks)
             own = evaluate(model, samples, spec.num_classes, self.device, batch_size=8)
             scores = joined(own, self.ranks, self.device)
-            self.writer.add_evaluation(Evaluation(done, name, split, scores))
-            board.log_metrics({f"{split}/miou_{name}": scores.miou()}, step=done)
+            evaluation = Evaluation(done, name, split, scores)
+            self.writer.add_evaluation(evaluation)
+            board.log_metrics(evaluation.curve_point(), step=done)
 
     def _snapshot(self, done: int) -> Snapshot:
         config = self.experiment.train

@@ -91,6 +91,15 @@ def test_the_whole_state_is_the_same(smoke, undisturbed, tmp_path, row):
     assert_same_run(undisturbed(row), train(smoke(row, train=SHORT), tmp_path / "parts"))
 
 
+def test_tensorboard_shows_every_step_whatever_the_old_file_is_called(smoke, undisturbed, tmp_path):
+    """Files are read by name; two starts within a second may be named the wrong way round."""
+    train(smoke("source_only", train=SHORT), tmp_path / "parts", stop_after=3)
+    (old,) = (tmp_path / "parts" / "tb").glob("events*")
+    old.rename(old.with_name("events.out.tfevents.9999999999.later"))
+    resumed = train(smoke("source_only", train=SHORT), tmp_path / "parts")
+    assert board(resumed) == board(undisturbed("source_only"))
+
+
 @pytest.mark.notebook  # starts loader processes
 @pytest.mark.parametrize("row", ["self_training", "rcs", "oracle", "cnn_self_training"])
 def test_the_whole_state_is_the_same_with_workers(smoke, undisturbed, tmp_path, row):
