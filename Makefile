@@ -37,7 +37,7 @@ test: check  ## the README's test command: check, then every notebook by nbval a
 	$(NBVAL) notebooks
 	$(RUN) -m pytest tests -m "notebook and not slow and not soak" -n 2 --dist loadscope
 
-test-slow: $(STAMP)  ## browser, kills, solutions
+test-slow: $(STAMP)  ## browser, kills, the whole course at smoke
 	$(RUN) -m pytest tests -m "slow and not soak"
 
 soak: $(STAMP)  ## the killed course, then half an hour of training: memory, open files, disk use

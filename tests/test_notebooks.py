@@ -12,6 +12,7 @@ import pytest
 
 from daformer_lib import chapter
 from daformer_lib.notebook_lint import WIDGET, lint
+from tests.solving import exercises, solved, solved_book
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
@@ -72,3 +73,20 @@ def test_it_has_an_exercise_and_a_control(path):
     assert any("check(" in cell.source for cell in cells), "no exercise with a check"
     kinds = {kind for c in cells for output in c.outputs for kind in output.get("data", {})}
     assert WIDGET in kinds, "no control; every chapter has one, with its still twin"
+
+
+@each_notebook
+def test_each_exercise_has_one_solution_that_answers_all_of_it(path):
+    """That they are right, test_notebooks_papermill.py shows."""
+    book = nbformat.read(path, as_version=4)
+    before = [cell.source for cell in exercises(book)]
+    after = [cell.source for cell in exercises(solved_book(book))]
+    assert before and all(a != b for a, b in zip(before, after, strict=True))
+
+
+def test_an_answer_takes_the_place_of_what_is_open():
+    cell = "a = 1\ndef f(x):\n    ...\nb = ...\ncheck('1', f(a) == b)"
+    answer = "def f(x):\n    return x\nb = 1"
+    assert solved(cell, answer) == f"a = 1\n{answer}\ncheck('1', f(a) == b)"
+    with pytest.raises(AssertionError, match=r"nothing about \{'f'\}"):
+        solved(cell, "b = 1")

@@ -1,4 +1,4 @@
-"""Every notebook from the first cell to the last, by papermill at the `smoke` profile.
+"""Every notebook, its exercises answered, from the first cell to the last by papermill at `smoke`.
 
 Data and runs are those of the smoke profile in the project's own folders, as for nbval: a run that
 one notebook trained is found by the next. From nothing, the whole course is a slow test.
@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from daformer_lib import notebooks
+from tests.solving import solved_book, verdicts
 
 pytestmark = pytest.mark.notebook
 
@@ -24,10 +25,17 @@ def stderr_of(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_from_the_first_cell_to_the_last(path, tmp_path):
-    output = tmp_path / path.name
+def test_it_runs_to_its_last_cell_and_finds_every_solution_right(path, tmp_path):
+    """As a learner has it in the end; nbval runs the chapters with their exercises open."""
+    book = solved_book(nbformat.read(path, as_version=4))
+    nbformat.write(book, tmp_path / path.name)
+    output = tmp_path / "out" / path.name
     values = {"profile": "smoke"}
-    run = notebooks.run_notebook(path, output, values, LIMIT, {"OMP_NUM_THREADS": "1"})
+    run = notebooks.run_notebook(
+        tmp_path / path.name, output, values, LIMIT, {"OMP_NUM_THREADS": "1"}, cwd=path.parent
+    )
     log = notebooks.log_path(output).read_text()[-3000:]
     assert run.done, f"{run.sentence()}\n{log}"
     assert stderr_of(output) == []
+    said = verdicts(nbformat.read(output, as_version=4))
+    assert said and all(line.startswith("✓") for line in said), said
