@@ -106,6 +106,8 @@ def report_lines(seen: SplitInspection, crop: tuple[int, int]) -> Iterator[str]:
     if seen.stats is not None and seen.stats.stems:
         yield from _class_lines(seen, crop)
         yield from _company_lines(seen)
+    for remark in seen.remarks:
+        yield f"  {remark}"
     for problem in seen.problems[:SHOWN]:
         yield f"  - {problem}"
     if len(seen.problems) > SHOWN:

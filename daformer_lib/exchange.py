@@ -49,7 +49,8 @@ class TrainedModel(ModelHubMixin, library_name="daformer-course", tags=["image-s
         self.network = network
         # Weights and classes come with it; paths would name files of the machine that trained it.
         self.config = dataclasses.replace(config, pretrained=None)
-        self.spec = dataclasses.replace(spec, origin="")
+        folder = "" if Path(spec.folder).is_absolute() else spec.folder
+        self.spec = dataclasses.replace(spec, origin="", folder=folder)
         self._hub_mixin_config = self.config  # what the mixin writes as config.json
 
     def to(self, device: torch.device | str) -> TrainedModel:

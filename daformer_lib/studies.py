@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -254,9 +255,11 @@ def write_results(runs: Sequence[Run], path: Path, command: str) -> Path:
     """Commit-ready JSON: every run's scores with seed, configuration, versions and machine."""
     entries = []
     for run in runs:
-        config = run.experiment.to_dict()
+        config, data, spec = run.experiment.to_dict(), run.experiment.data, run.spec
         config["data"].pop("data_root")
+        config["data"] |= {side: data_names(getattr(data, side)) for side in ("source", "target")}
         entry = {"row": run.name, "config": config, **run.result, "curves": {}, "iou": {}}
+        entry |= {"classes": spec.classes, "rare": spec.rare}
         for evaluation in run.evaluations:
             values = evaluation.to_dict()
             where = f"{evaluation.model}/{evaluation.split}"
@@ -291,7 +294,7 @@ def _results_page(runs: Sequence[Run], command: str) -> str:
             gain_table(results),
             "IoU by class, mean over seeds (rare classes in bold):\n",
             class_table(results),
-            *(f"{markdown_cell(note)}\n" for note in absent_classes(runs)),
+            *(f"{markdown_cell(note)}\n" for note in absent_classes(runs, split=split)),
         ]
     )
 
@@ -305,8 +308,16 @@ def read_results(path: Path, where: str = "student/test") -> list[RowResult]:
     for row, entries in groups.items():
         entries.sort(key=lambda e: e["seed"])
         values = [[np.nan if v is None else v for v in e["iou"][where]] for e in entries]
-        spec = get_spec(entries[0]["config"]["data"]["target"])
+        classes, rare = _classes_of(entries[0])
         seeds = tuple(e["seed"] for e in entries)
         iou = np.array(values, dtype=float)
-        results.append(RowResult(row, seeds, iou, spec.classes, spec.rare))
+        results.append(RowResult(row, seeds, iou, classes, rare))
     return results
+
+
+def _classes_of(entry: dict[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Class names and rare train ids; files of before this was kept are of built-in data sets."""
+    if "classes" in entry:
+        return tuple(entry["classes"]), tuple(entry["rare"])
+    spec = get_spec(entry["config"]["data"]["target"])
+    return spec.classes, spec.rare

@@ -68,6 +68,14 @@ def test_a_mistake_has_its_remedy_and_status_1(spec_file, capsys):
     assert "fields/val" not in text
 
 
+def test_a_target_without_training_labels_is_well(spec_file, capsys):
+    for stem in "abc":
+        load_spec(spec_file).label_path(spec_file.parent, "train", stem).unlink()
+    assert run(spec_file) == 0
+    text = capsys.readouterr().out
+    assert "no labels: expected files like" in text and text.count("nothing looks wrong") == 2
+
+
 def test_a_set_that_is_not_there(tmp_path, capsys):
     path = tmp_path / "fields.yaml"
     path.write_text(TEXT)

@@ -171,6 +171,14 @@ def test_loading_is_strict(model, tmp_path, kind):
         load_model(path)
 
 
+@pytest.mark.parametrize(("folder", "kept"), [("photos/fields", "photos/fields"), ("/home/me", "")])
+def test_no_place_on_the_trainers_machine_is_in_the_file(model, tmp_path, folder, kept):
+    spec = replace(FIELDS, folder=folder, origin="/home/me/fields.yaml")
+    path = save_model(TrainedModel(model.network, CONFIG, spec), tmp_path / "fields.safetensors")
+    assert load_model(path).spec.folder == kept
+    assert b"/home/me" not in path.read_bytes()
+
+
 def test_hub_folder_round_trip(model, tmp_path):
     model.save_pretrained(tmp_path / "hub")
     names = {p.name for p in (tmp_path / "hub").iterdir()}

@@ -17,7 +17,7 @@ from daformer_lib.files import write_png
 from daformer_lib.prepare import prepare
 from daformer_lib.runs import Run
 from daformer_lib.specs import get_spec, save_spec
-from daformer_lib.studies import collect, markdown_table
+from daformer_lib.studies import collect, markdown_table, read_results, write_results
 from daformer_lib.train import train
 from daformer_lib.uda.classmix import draw_classes
 
@@ -72,6 +72,18 @@ def test_it_trains_end_to_end(own, kind, tmp_path):
     assert run.snapshot(3).teacher_label.max() < classes
     dash = "– |" in markdown_table(collect([run], split="val"))
     assert dash == (kind == "trees")  # which names no rare classes
+
+
+@pytest.mark.notebook
+def test_results_name_the_data_and_no_place(own, root, tmp_path):
+    run = train(own("land"), tmp_path / "run")
+    path = write_results([run], tmp_path / "results.json", "a command")
+    text = path.read_text() + path.with_suffix(".md").read_text()
+    assert str(root) not in text and str(tmp_path) not in text
+    assert '"target": "autumn_land"' in text
+    (live,), (read,) = collect([run], split="val"), read_results(path, "student/val")
+    assert (read.classes, read.rare_ids) == (live.classes, live.rare_ids)
+    np.testing.assert_allclose(read.miou, live.miou, atol=0.01)
 
 
 @pytest.mark.notebook

@@ -56,6 +56,7 @@ class SplitInspection:
     samples: tuple[LabelSample, ...]
     stats: ClassStats | None  # None where there are no labels
     problems: tuple[str, ...]  # of folders and files: what is wrong and what to do
+    remarks: tuple[str, ...]  # what is wrong only if it is not meant
     mistakes: tuple[Mistake, ...]  # of the labels' content
 
     @property
@@ -101,14 +102,17 @@ def inspect_split(
     chosen = spread(pairs, sample)
     samples = tuple(_samples(spec, data_root, split, chosen))
     label_sizes, _ = _sizes([spec.label_path(data_root, split, stem) for stem in chosen])
+    remarks: list[str] = []
     if stems and not labels:
-        problems.append(_unlabelled(spec, data_root, split))
+        # Training images come first in `splits`; a split that is there to be scored needs labels.
+        training = split == spec.splits[0]
+        (remarks if training else problems).append(_unlabelled(spec, data_root, split))
     else:
         problems += check_split(spec, data_root, split).problems
     mistakes = (*find_mistakes(spec, samples), *_absent(spec, stats))
     return SplitInspection(
         spec, split, len(stems), len(labels), pairs, image_sizes, label_sizes, samples, stats,
-        tuple(dict.fromkeys(problems)), mistakes,
+        tuple(dict.fromkeys(problems)), tuple(remarks), mistakes,
     )  # fmt: skip
 
 

@@ -72,12 +72,21 @@ def test_statistics_are_cached_and_made_again_when_due(tmp_path, monkeypatch):
     assert len(runs) == 3
 
 
-def test_unlabelled_images_are_no_mistake(tmp_path):
+def test_unlabelled_training_images_are_no_mistake(tmp_path):
     write_set(tmp_path, [stripes(0, 1)])
     SPEC.label_path(tmp_path, "train", "p0").unlink()
     seen = inspect_split(SPEC, tmp_path, "train")
-    assert (seen.images, seen.labels, seen.stats, seen.mistakes) == (1, 0, None, ())
-    assert len(seen.problems) == 1 and "Fine for a target's training images" in seen.problems[0]
+    assert (seen.images, seen.labels, seen.stats) == (1, 0, None)
+    assert (seen.problems, seen.mistakes) == ((), ())
+    assert len(seen.remarks) == 1 and "Fine for a target's training images" in seen.remarks[0]
+
+
+def test_images_that_are_there_to_be_scored_need_labels(tmp_path):
+    spec = dataclasses.replace(SPEC, splits=("other", "train"))
+    write_set(tmp_path, [stripes(0, 1)])
+    spec.label_path(tmp_path, "train", "p0").unlink()
+    seen = inspect_split(spec, tmp_path, "train")
+    assert not seen.remarks and "no labels: expected files like" in seen.problems[0]
 
 
 def test_no_images_and_the_ending_that_was_meant(tmp_path):
