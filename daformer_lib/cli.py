@@ -157,6 +157,8 @@ def study(
     if results is not None:
         command = "python -m daformer_lib study --rows " + " ".join(rows)
         command += f" --seeds {' '.join(map(str, seeds))} --profile {profile}"
+        for option, value in {"source": source, "target": target}.items():
+            command += f" --{option} {value}" if value else ""
         print(f"wrote {write_results(runs, results, command)}")
     split = runs[0].experiment.train.final_splits[-1]
     print(markdown_table(collect(runs, split=split)))

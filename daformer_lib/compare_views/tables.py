@@ -10,6 +10,8 @@ from daformer_lib.compare import ClassTable, Survey, class_table, reliability, w
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.viz.tables import MISSING, Table
 
+LEVEL = 0.05  # points of mIoU: a lead that would be printed as 0.0
+
 
 def percent(value: float) -> str:
     return f"{100 * value:.1f}" if np.isfinite(value) else MISSING
@@ -70,11 +72,14 @@ def verdict(found: Survey, spec: DatasetSpec) -> str:
         return f"Without truth nobody wins; the sources differ at {share:.1f} % of the pixels."
     first, second = known[:2]
     lead = 100 * (scores[first] - scores[second])
+    where = f"over the {len(occurring)} classes that occur on {len(found.images)} images"
+    extra = _only_predicted(tables, occurring, spec)
+    if lead < LEVEL:
+        return f"{first} and {second} are level: {100 * scores[first]:.1f} mIoU {where}.{extra}"
     won = sum(win.winner == first and win.lead > 0 for win in wins(tables))
     return (
-        f"{first} leads with {100 * scores[first]:.1f} mIoU over the {len(occurring)} classes that "
-        f"occur on {len(found.images)} images, {lead:.1f} points before {second}; it has the best "
-        f"IoU in {won} of {len(wins(tables))} classes.{_only_predicted(tables, occurring, spec)}"
+        f"{first} leads with {100 * scores[first]:.1f} mIoU {where}, {lead:.1f} points before "
+        f"{second}; it has the best IoU in {won} of {len(wins(tables))} classes.{extra}"
     )
 
 

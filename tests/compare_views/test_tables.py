@@ -52,3 +52,12 @@ def test_who_leads_is_asked_over_the_classes_that_occur(named):
     assert text.startswith("bold leads with 87.5 mIoU over the 2 classes that occur")
     assert "27.5 points before shy" in text
     assert text.endswith("so 0 in the table's mIoU: </script>building (bold).")
+
+
+def test_equal_sources_are_level(named):
+    label = np.array([[0, 0, 1, 1]], np.uint8)
+    tallies = {name: Tally(3) for name in ("one", "other")}
+    for tally in tallies.values():
+        tally.add(count_predictions(label, label, None, 3))
+    text = verdict(Survey(0, tallies, (), np.zeros((2, 2))), named)
+    assert text == "one and other are level: 100.0 mIoU over the 2 classes that occur on 0 images."
