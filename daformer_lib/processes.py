@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from filelock import FileLock
 from lightning.fabric import Fabric
 from lightning.fabric.strategies import DDPStrategy
@@ -25,6 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 from daformer_lib.config import Experiment
 from daformer_lib.ranks import Ranks, share_of
 from daformer_lib.runs import RunWriter
+from daformer_lib.stopping import StopRequest
 
 
 def default_fabric(
@@ -96,6 +98,18 @@ def run_lock(folder: Path, fabric: Fabric) -> Iterator[None]:
     with FileLock(folder / "lock"):
         fabric.barrier()
         yield
+
+
+def asked_to_stop(stop: StopRequest, fabric: Fabric) -> bool:
+    """Whether a signal came to any rank by now; all of them then end after the same step."""
+    if fabric.world_size == 1:
+        return stop.requested
+    number = torch.tensor(stop.number or 0, device=fabric.device)
+    dist.all_reduce(number, dist.ReduceOp.MAX)
+    agreed = int(number)
+    if agreed:
+        stop.number = stop.number or agreed
+    return bool(agreed)  # a signal that came meanwhile is one for the next step
 
 
 class Muted:

@@ -69,9 +69,9 @@ class StopRequest:
     False
     """
 
-    def __init__(self, listen: bool = True) -> None:
+    def __init__(self) -> None:
         self.number: int | None = None  # of the signal that came
-        self._listens = listen and _in_main_thread()
+        self._listens = _in_main_thread()
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> StopRequest:

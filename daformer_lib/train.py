@@ -21,6 +21,7 @@ from daformer_lib.data.loaders import TrainBatch, training_batches
 from daformer_lib.divergence import broken_weights
 from daformer_lib.machine import machine
 from daformer_lib.processes import (
+    asked_to_stop,
     default_fabric,
     open_writer,
     ranks_of,
@@ -67,9 +68,8 @@ def train(
     fabric = fabric or default_fabric(experiment)
     start_processes(fabric)
     require_even_parts(experiment, ranks_of(fabric))
-    alone = fabric.world_size == 1  # several could not agree on the last step
     # A second training waits for the lock, then finds the run complete.
-    with run_lock(folder, fabric), StopRequest(listen=alone) as stop:
+    with run_lock(folder, fabric), StopRequest() as stop:
         return _train(experiment, folder, stop_after, report, fabric, stop)
 
 
@@ -100,8 +100,8 @@ def _train(
                 writer.add_metrics(row)
                 board.log_metrics({k: v for k, v in row.items() if k != "step"}, step=done)
             watch.after(done, board)
-            saving = done % experiment.train.checkpoint_every == 0 or done == end or stop.requested
-            if saving:
+            asked = asked_to_stop(stop, fabric)
+            if done % experiment.train.checkpoint_every == 0 or done == end or asked:
                 spent = seconds + time.perf_counter() - clock
                 require_finite_weights(parts, done)
                 writer.flush()
@@ -109,7 +109,8 @@ def _train(
                 writer.save_checkpoint(resumable_state(parts, log, done, spent))
             if ranks.rank == 0:
                 report(done, experiment.train.steps, log.line)
-            if saving:
+            if asked:
+                fabric.barrier()  # a rank that ends makes some launchers end the others
                 stop.check(f"step {done} of {experiment.train.steps} is saved in {folder}")
     if end == experiment.train.steps and ranks.rank == 0:
         writer.finish(summary(Run(folder), seconds + time.perf_counter() - clock, ranks))

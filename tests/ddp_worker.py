@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from daformer_lib.processes import default_fabric, ranks_of
 from daformer_lib.ranks import ALONE
 from daformer_lib.specs import THINGS
 from daformer_lib.step import build_parts, training_step
+from daformer_lib.stopping import Stopped
 from daformer_lib.train import train
 
 STEPS = 2
@@ -89,6 +91,23 @@ def main(folder):
     train(normed, folder / "parts", fabric=fabric, stop_after=2)
     train(normed, folder / "parts", fabric=fabric)
     train(plain, folder / "plain", fabric=fabric, stop_after=2)
+    ended = on_all_ranks(asked_to_end(normed, folder / "asked", fabric))
+    train(normed, folder / "asked", fabric=fabric)
+    if fabric.global_rank == 0:
+        (folder / "ended.json").write_text(json.dumps(ended))
+
+
+def asked_to_end(experiment, folder, fabric):
+    """What each rank says when rank 0 alone gets a signal after the second step."""
+
+    def report(done, total, label):  # is called on rank 0
+        if done == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    try:
+        train(experiment, folder, fabric=fabric, report=report)
+    except Stopped as stopped:
+        return str(stopped)
 
 
 if __name__ == "__main__":

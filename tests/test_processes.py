@@ -199,6 +199,17 @@ def test_two_ranks_stop_and_go_on_exactly(two):
 
 
 @pytest.mark.notebook
+def test_a_signal_to_one_rank_ends_and_saves_both(two):
+    ended = json.loads((two / "ended.json").read_text())
+    assert len(ended) == 2 and all("SIGTERM: step 3 of 4 is saved in" in text for text in ended)
+    whole, resumed = Run(two / "whole"), Run(two / "asked")
+    for which in ("student_weights", "teacher_weights"):
+        a, b = getattr(whole, which)(), getattr(resumed, which)()
+        assert all(torch.equal(a[name], b[name]) for name in a)
+    assert (two / "whole/metrics.csv").read_text() == (two / "asked/metrics.csv").read_text()
+
+
+@pytest.mark.notebook
 @pytest.mark.parametrize("which", ["student", "teacher"])
 def test_scores_are_those_of_one_process_over_all_images(two, which):
     run = Run(two / "whole")
