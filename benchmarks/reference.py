@@ -26,7 +26,8 @@ from daformer_lib.batch import Labelled
 from daformer_lib.config import Experiment
 from daformer_lib.data.loaders import TrainBatch
 from daformer_lib.models import resize
-from daformer_lib.models.decoders.layers import DilatedDepthwise
+from daformer_lib.models.decoders import daformer
+from daformer_lib.models.decoders.layers import DilatedDepthwise, LinearEmbedding, Pointwise
 from daformer_lib.models.mit import PatchConv
 from daformer_lib.optim import parameter_groups, set_learning_rates
 from daformer_lib.specs import IGNORE
@@ -44,14 +45,25 @@ def as_theirs(parts: Parts) -> Parts:
         for module in model.modules():
             if hasattr(module, "fused_attn"):
                 module.fused_attn = False
-            if isinstance(module, PatchConv | DilatedDepthwise):
+            if isinstance(module, PatchConv | DilatedDepthwise | Pointwise):
                 module.__class__ = nn.Conv2d
+            if isinstance(module, LinearEmbedding):
+                module.__class__ = CopiedEmbedding
     return parts
 
 
+class CopiedEmbedding(LinearEmbedding):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).contiguous()
+
+
 @contextmanager
-def plain_resizing() -> Iterator[None]:
-    with mock.patch.object(resize, "_by_products", return_value=False):
+def plainly() -> Iterator[None]:
+    """PyTorch's own resizing, and (B, C, H, W) in the decoder."""
+    with (
+        mock.patch.object(resize, "_by_products", return_value=False),
+        mock.patch.object(daformer, "channels_last_on_cpu", side_effect=Tensor.contiguous),
+    ):
         yield
 
 
@@ -60,7 +72,7 @@ def reference_optimizer(parts: Parts, experiment: Experiment) -> torch.optim.Ada
     return torch.optim.AdamW(groups, lr=experiment.optim.lr, foreach=False, fused=False)
 
 
-@plain_resizing()
+@plainly()
 def reference_step(
     parts: Parts,
     optimizer: torch.optim.AdamW,
@@ -81,16 +93,21 @@ def reference_step(
     optimizer.step()
 
 
-@plain_resizing()
+@plainly()
 def source_backward(parts: Parts, source: Labelled, fd_weight: float) -> None:
     logits, features = parts.student(source.image)
     measured_loss(logits, source).backward(retain_graph=True)
     (fd_weight * their_distance(parts.anchor, features, source)).backward()
 
 
-@plain_resizing()
+@plainly()
 def mixed_backward(parts: Parts, mixed: Labelled) -> None:
     measured_loss(parts.student(mixed.image)[0], mixed).backward()
+
+
+@plainly()
+def label(parts: Parts, image: Tensor, threshold: float) -> Labelled:
+    return parts.teacher.label(image, threshold)
 
 
 def measured_loss(logits: Tensor, batch: Labelled) -> Tensor:

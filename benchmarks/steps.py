@@ -13,7 +13,7 @@ from benchmarks.timing import Timed, best_ms
 from daformer_lib import recipes
 from daformer_lib.config import Experiment
 from daformer_lib.evaluate import predict
-from daformer_lib.machine import peak_mib
+from daformer_lib.machine import keep_memory, peak_mib
 from daformer_lib.probe import LATE, noise_batch
 from daformer_lib.settings import with_settings
 from daformer_lib.step import Parts, build_parts, training_step
@@ -101,7 +101,7 @@ def part_rows(group: str, bench: Bench, turns: int) -> list[Timed]:
         ),
         "teacher": (
             lambda: parts.teacher.label(target.image, config.threshold),
-            lambda: theirs.teacher.label(target.image, config.threshold),
+            lambda: reference.label(theirs, target.image, config.threshold),
         ),
         "mix": (lambda: classmix(source, pseudo, plan), None),
         "mixed": (
@@ -132,8 +132,10 @@ def inference_row(network: str, bench: Bench, turns: int) -> Timed:
 
 def peak_benchmark(network: str, which: str, device: str = "auto") -> list[Timed]:
     """Best time and peak memory of two steps; call it in a process of its own."""
+    if which == "ours":
+        keep_memory()
     bench = Bench(network, device)
     step = bench.ours if which == "ours" else bench.theirs
-    spent = best_ms({which: step}, turns=2, warmup=0)[which]
+    spent = best_ms({which: step}, turns=10 if network == "tiny" else 2)[which]
     group = f"step, {network}"
     return [Timed(group, which, spent, "ms"), Timed(group, which, peak_mib(), "MiB")]

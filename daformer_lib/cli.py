@@ -12,6 +12,7 @@ import tyro
 
 from daformer_lib import compare_commands, data_commands, model_commands, recipes, speed_commands
 from daformer_lib.data.mini import MINI_NAMES, make_mini
+from daformer_lib.machine import keep_memory
 from daformer_lib.prepare import WORKERS, mini_counts, prepare
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
@@ -316,6 +317,7 @@ def print_scores(run: Run) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; what a user can mend is printed as one line, not as a traceback."""
+    keep_memory()
     try:
         with sigterm_raises():
             return app.cli(args=arguments, prog="python -m daformer_lib") or 0

@@ -1,7 +1,8 @@
-"""What machine and versions a number was measured with."""
+"""What machine and versions a number was measured with, and how this process uses memory."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import sys
@@ -48,3 +49,20 @@ def cpu_name() -> str:
         return platform.processor() or platform.machine()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+# Of glibc's mallopt (malloc.h): which blocks are mapped one by one, what is given back, spare room.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+
+
+def keep_memory() -> None:
+    """Let this process keep the memory it frees: on a CPU a wide decoder then takes half the time.
+
+    glibc gives large blocks back to the system at once, and the next layer's first touch of every
+    page of its output brings them in again, zeroed. Elsewhere than on Linux nothing happens.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 2**31 - 1)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(M_TOP_PAD, 2**26)

@@ -29,15 +29,7 @@ from daformer_lib.texts import markdown_cell
 JOBS = 2
 TRAIN_RUN = (sys.executable, "-m", "daformer_lib", "train-run", "--with-parent")
 POLL = 0.5  # seconds between looks at the processes
-# glibc returns large blocks to the system at once and page-faults them in again at the next layer:
-# keeping them saves about a tenth of a tiny network's step.
-CHILD_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "DAFORMER_QUIET": "1",
-    "MALLOC_MMAP_THRESHOLD_": "2000000000",
-    "MALLOC_TRIM_THRESHOLD_": "4000000000",
-    "MALLOC_TOP_PAD_": "67108864",
-}
+CHILD_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "DAFORMER_QUIET": "1"}
 
 
 class RunFailed(RuntimeError):

@@ -19,7 +19,7 @@ from daformer_lib.checkpoint_files import newest_checkpoint
 from daformer_lib.config import Experiment
 from daformer_lib.data.loaders import TrainBatch, training_batches
 from daformer_lib.divergence import broken_weights
-from daformer_lib.machine import machine
+from daformer_lib.machine import keep_memory, machine
 from daformer_lib.processes import (
     asked_to_stop,
     default_fabric,
@@ -68,6 +68,7 @@ def train(
     fabric = fabric or default_fabric(experiment)
     start_processes(fabric)
     require_even_parts(experiment, ranks_of(fabric))
+    keep_memory()
     # A second training waits for the lock, then finds the run complete.
     with run_lock(folder, fabric), StopRequest() as stop:
         return _train(experiment, folder, stop_after, report, fabric, stop)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from daformer_lib.models.decoders.layers import ConvBlock, DilatedDepthwise
+from daformer_lib.models.decoders.layers import ConvBlock, DilatedDepthwise, Pointwise
 
 
 @pytest.mark.parametrize("dilation", [2, 3, 6])
@@ -22,15 +22,38 @@ def test_phases_give_the_dilated_convolution(dilation, layout):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
-def test_only_dilated_depthwise_convolutions_go_by_phases():
-    kinds = {
-        type(ConvBlock(4, out, kernel, dilation, groups).conv)
-        for out, kernel, dilation, groups in [
-            (8, 3, 6, 1),
-            (4, 3, 1, 4),
-            (4, 1, 1, 1),
-            (8, 3, 6, 4),
-        ]
-    }
-    assert kinds == {nn.Conv2d}
-    assert type(ConvBlock(4, 4, 3, 6, 4).conv) is DilatedDepthwise
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_matrix_product_gives_the_1x1_convolution(layout):
+    ours = Pointwise(6, 4, 1)
+    x = torch.randn(2, 6, 5, 3).contiguous(memory_format=layout).requires_grad_()
+    found, inputs = [], [x, ours.weight, ours.bias]
+    for forward in (Pointwise.forward, nn.Conv2d.forward):
+        out = forward(ours, x)
+        found.append([out, *torch.autograd.grad(out.square().sum(), inputs)])
+    for one, other in zip(*found):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("block", [ConvBlock(6, 6, 3, 2, groups=6), ConvBlock(6, 4)])
+def test_what_is_channels_last_stays_so_without_gaps(block):
+    """Both ways: a BatchNorm that meets two layouts, or a map with gaps, is ten times slower."""
+    x = torch.randn(2, 6, 7, 5).contiguous(memory_format=torch.channels_last).requires_grad_()
+    out = block(x)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+    (back,) = torch.autograd.grad(out, x, torch.randn_like(out))
+    assert back.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),  # channels out, kernel, dilation, groups
+    [
+        ((8, 3, 6, 1), nn.Conv2d),
+        ((4, 3, 1, 4), nn.Conv2d),
+        ((8, 3, 6, 4), nn.Conv2d),
+        ((4, 1, 1, 4), nn.Conv2d),
+        ((8, 1, 1, 1), Pointwise),
+        ((4, 3, 6, 4), DilatedDepthwise),
+    ],
+)
+def test_which_convolutions_have_a_way_of_their_own(shape, kind):
+    assert type(ConvBlock(4, *shape).conv) is kind

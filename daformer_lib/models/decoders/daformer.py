@@ -42,13 +42,17 @@ class ASPP(nn.Module):
         self.bottleneck = ConvBlock(len(dilations) * width, width, bottleneck_kernel)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type == "cpu":  # fastest there: depthwise channels last, a full 3x3 not
-            x = x.contiguous(memory_format=torch.channels_last)
+        x = channels_last_on_cpu(x)
         context = [branch(x) for branch in self.aspp_modules]  # each (B, width, H, W)
         stack = torch.cat(context, dim=1)
         if x.device.type == "cpu" and self.bottleneck.conv.kernel_size != (1, 1):
-            stack = stack.contiguous()
+            stack = stack.contiguous()  # a full 3x3 is faster that way
         return self.bottleneck(stack)
+
+
+def channels_last_on_cpu(x: Tensor) -> Tensor:
+    """The layout in which depthwise and 1x1 convolutions are fastest there."""
+    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
 
 
 def context_branch(

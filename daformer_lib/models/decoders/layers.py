@@ -14,6 +14,11 @@ from torch import Tensor, nn
 from daformer_lib.models.resize import resize_bilinear
 
 
+def _channels_last_on_cpu(x: Tensor) -> bool:
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    return last and x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 class DilatedDepthwise(nn.Conv2d):
     """A dilated depthwise 3x3 convolution, on a CPU by way of its phases: same arithmetic.
 
@@ -23,8 +28,7 @@ class DilatedDepthwise(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        last = x.is_contiguous(memory_format=torch.channels_last)
-        if x.device.type != "cpu" or not last or torch.compiler.is_compiling():
+        if not _channels_last_on_cpu(x):
             return super().forward(x)
         b, c, height, width = x.shape
         d = self.dilation[0]
@@ -34,7 +38,22 @@ class DilatedDepthwise(nn.Conv2d):
         phases = rows.reshape(b, h, d, w, d, c).permute(0, 2, 4, 1, 3, 5).reshape(-1, h, w, c)
         out = F.conv2d(phases.permute(0, 3, 1, 2), self.weight, self.bias, padding=1, groups=c)
         out = out.permute(0, 2, 3, 1).reshape(b, d, d, h, w, c).permute(0, 3, 1, 4, 2, 5)
-        return out.reshape(b, h * d, w * d, c)[:, :height, :width].permute(0, 3, 1, 2)
+        out = out.reshape(b, h * d, w * d, c)[:, :height, :width]
+        return out.contiguous().permute(0, 3, 1, 2)  # BatchNorm is slow on a map with gaps
+
+
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution; of a channels-last map on a CPU a matrix product: same arithmetic.
+
+    PyTorch's own hands back a gradient in the other layout, and the BatchNorm before it then takes
+    ten times as long to walk back as its convolution (docs/speed.md).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not _channels_last_on_cpu(x):
+            return super().forward(x)
+        out = F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
+        return out.permute(0, 3, 1, 2)  # (B, H, W, C_out) -> (B, C_out, H, W), channels last
 
 
 class ConvBlock(nn.Module):
@@ -52,7 +71,8 @@ class ConvBlock(nn.Module):
         super().__init__()
         padding = dilation * (kernel // 2)
         by_phases = kernel == 3 and dilation > 1 and groups == in_channels == out_channels
-        self.conv = (DilatedDepthwise if by_phases else nn.Conv2d)(
+        plain = Pointwise if kernel == groups == 1 else nn.Conv2d
+        self.conv = (DilatedDepthwise if by_phases else plain)(
             in_channels,
             out_channels,
             kernel,
