@@ -123,10 +123,12 @@ class Evaluator:
         labelled = self._labelled(config.eval_split)
         dataset = target_dataset(self.experiment, config.eval_split, labelled)
         chosen = np.linspace(0, len(dataset) - 1, min(config.snapshot_images, len(dataset)))
-        indices = [round(i) for i in chosen]
-        images = torch.stack([to_tensors(*dataset.load(i))[0] for i in indices]).to(self.device)
-        seen = {name: label_images(model, images) for name, model in self.models.items()}
-        stems = tuple(dataset.stems[i] for i in indices)
+        images = {dataset.stems[i]: to_tensors(*dataset.load(i))[0] for i in map(round, chosen)}
+        # A snapshot holds arrays: where sizes differ (keep_ratio), those of the first one's size.
+        size = next(iter(images.values())).shape
+        images = {stem: image for stem, image in images.items() if image.shape == size}
+        batch, stems = torch.stack(list(images.values())).to(self.device), tuple(images)
+        seen = {name: label_images(model, batch) for name, model in self.models.items()}
         student, sure = seen["student"]
         if "teacher" not in seen:
             return Snapshot(done, stems, student, None, sure)

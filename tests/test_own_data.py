@@ -75,6 +75,33 @@ def test_it_trains_end_to_end(own, kind, tmp_path):
 
 
 @pytest.mark.notebook
+def test_photos_of_several_shapes_train_and_are_watched(own, tmp_path):
+    """Scored each at its own size; a snapshot keeps those that have the shape of the first."""
+    folder = tmp_path / "smoke" / "mixed"
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 4), ("val", 3)):
+        for i in range(count):
+            shape = (96, 128) if i % 2 else (128, 96)
+            write_png(folder / split / "img" / f"{i}.png", rng.integers(0, 255, (*shape, 3), "u1"))
+            write_png(folder / split / "ids" / f"{i}.png", rng.integers(0, 2, shape, "u1"))
+    mixed = dataclasses.replace(
+        FIELD_SPECS["autumn_trees"], name="mixed", folder="mixed", size=(128, 128),
+        keep_ratio=True, id_map={0: 0, 1: 1}, image_pattern="{split}/img/{stem}.png",
+        label_pattern="{split}/ids/{stem}.png", train_id_pattern="{split}/train_ids/{stem}.png",
+    )  # fmt: skip
+    path = str(save_spec(mixed, tmp_path / "mixed.yaml"))
+    experiment = own().changed(
+        data={"source": path, "target": path, "data_root": str(tmp_path / "smoke")},
+        train={"snapshot_images": 3},
+    )
+    prepare(experiment.data, "demo")
+    run = train(experiment, tmp_path / "run")
+    assert run.final().confusion.sum() == 3 * 96 * 128
+    kept = run.snapshot(3)
+    assert kept.stems == ("0", "2") and kept.teacher_label.shape == (2, 128, 96)
+
+
+@pytest.mark.notebook
 def test_results_name_the_data_and_no_place(own, root, tmp_path):
     run = train(own("land"), tmp_path / "run")
     path = write_results([run], tmp_path / "results.json", "a command")
