@@ -12,12 +12,16 @@ import functools
 import re
 import secrets
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from daformer_lib import files
+from daformer_lib.checkpoint_files import load_checkpoint
+from daformer_lib.models.weight_files import extract_tensors, read_weights
 from daformer_lib.report import CourseReport, PanelRow, StepTime, render, write_report
 from daformer_lib.specs import get_spec
 from daformer_lib.studies import RowResult, class_table
@@ -38,6 +42,10 @@ def calls() -> list[tuple[str, ast.Call]]:
         place = path.relative_to(ROOT).as_posix()
         found += [(place, node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return found
+
+
+def extract(path: Path) -> None:
+    extract_tensors(path, path.with_suffix(".safetensors"))
 
 
 def name_of(call: ast.Call) -> str:
@@ -78,6 +86,19 @@ def test_checkpoints_are_read_as_tensors_and_plain_values():
             assert argument(call, "allow_pickle") == "False", place
         if name_of(call) == "yaml.load":
             assert argument(call, "Loader") == "_Loader", place
+
+
+@pytest.mark.parametrize("read", [read_weights, load_checkpoint, extract])
+def test_weights_that_unpack_to_more_than_the_file_are_not_read(tmp_path, read):
+    path = tmp_path / "bomb.pth"
+    torch.save({"weight": torch.zeros(1000, 1000)}, tmp_path / "plain.pth")
+    with ZipFile(tmp_path / "plain.pth") as plain, ZipFile(path, "w", ZIP_DEFLATED) as packed:
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    assert path.stat().st_size < 20_000
+    assert torch.load(path)["weight"].shape == (1000, 1000), "PyTorch itself unpacks it"
+    with pytest.raises(ValueError, match=r"bomb\.pth is compressed inside .*was not read"):
+        read(path)
 
 
 def test_no_archive_is_unpacked():

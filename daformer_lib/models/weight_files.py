@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import pickle
+import re
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,6 +42,7 @@ def read_weights(path: str | Path) -> StateDict:
 def read_plain(path: str | Path) -> Any:
     """What `torch.save` wrote, if it is tensors and plain containers; nothing in it is run."""
     path = Path(path)
+    _require_no_compression(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -51,6 +53,24 @@ def read_plain(path: str | Path) -> Any:
         if error.errno != errno.EINVAL:  # a seek before the start: the zip file is cut short
             raise
         raise _damaged(path, error) from None
+
+
+def _require_no_compression(path: Path) -> None:
+    """Raises ValueError for a file that could unpack to any size; torch.save compresses nothing."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            read = [i for i in archive.infolist() if re.search(r"\.pkl$|/data/", i.filename)]
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise _damaged(path, error) from None
+    packed = [i for i in read if i.compress_type != zipfile.ZIP_STORED]
+    if packed:
+        raise ValueError(
+            f"{path} is compressed inside ({packed[0].filename}), which PyTorch never does, so its "
+            "size in memory is not its size on disk; it was not read. If it is yours, load it with "
+            "torch.load and save it again"
+        )
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
@@ -91,6 +111,7 @@ def extract_tensors(path: str | Path, target: str | Path) -> StateDict:
     Only tensors, containers, numbers and strings are built. Whatever else the file names becomes a
     `_Nothing`: its module is not imported, its code never runs.
     """
+    _require_no_compression(Path(path))
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(name.endswith("constants.pkl") for name in archive.namelist()):
