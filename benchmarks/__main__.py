@@ -65,12 +65,12 @@ def main(
         network, which = peak.split(":")
         print(json.dumps([asdict(row) for row in peak_benchmark(network, which, device)]))
         return
-    keep_memory()
     if comparing:
         rows = redraw_benchmark(turns) + snapshot_benchmark(turns)
         rows += many_maps_benchmark(images, tools) if images else []
         write_rows(rows, "comparing", threads)
         return
+    keep_memory(torch.device("cpu"))
     rows = data_rows(turns, eval_images) if data else []
     for network in networks:
         count = turns if network == "tiny" else large_turns

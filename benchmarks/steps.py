@@ -133,7 +133,7 @@ def inference_row(network: str, bench: Bench, turns: int) -> Timed:
 def peak_benchmark(network: str, which: str, device: str = "auto") -> list[Timed]:
     """Best time and peak memory of two steps; call it in a process of its own."""
     if which == "ours":
-        keep_memory()
+        keep_memory(torch.device("cpu"))
     bench = Bench(network, device)
     step = bench.ours if which == "ours" else bench.theirs
     spent = best_ms({which: step}, turns=10 if network == "tiny" else 2)[which]

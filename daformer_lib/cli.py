@@ -12,7 +12,6 @@ import tyro
 
 from daformer_lib import compare_commands, data_commands, model_commands, recipes, speed_commands
 from daformer_lib.data.mini import MINI_NAMES, make_mini
-from daformer_lib.machine import keep_memory
 from daformer_lib.prepare import WORKERS, mini_counts, prepare
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
@@ -174,7 +173,7 @@ def evaluate_command(
 ) -> None:  # fmt: skip
     """Per-class IoU of a trained run on a split of its target, or of another set."""
     from daformer_lib.evaluate import absence_notes, evaluate, percent
-    from daformer_lib.inference import load_network
+    from daformer_lib.inference import load_network, working_device
     from daformer_lib.specs import check_same_classes, get_spec
     from daformer_lib.watching import evaluation_samples
 
@@ -185,9 +184,10 @@ def evaluate_command(
     if target is not None:
         check_same_classes([get_spec(experiment.data.target), get_spec(target)])
         experiment = experiment.changed(data={"target": target})
-    spec = get_spec(experiment.data.target)
+    spec, device = get_spec(experiment.data.target), working_device()
     samples = evaluation_samples(experiment, split, None)
-    scores = evaluate(load_network(opened, model), samples, spec.num_classes)
+    network = load_network(opened, model).to(device)
+    scores = evaluate(network, samples, spec.num_classes, device)
     for name, iou in zip(spec.classes, scores.iou):
         print(f"{name:15s} {percent(iou):>5s}")
     print(f"{'mean IoU':15s} {percent(scores.miou(spec.mean_ids)):>5s}")
@@ -214,10 +214,10 @@ def evaluate_official_command(
         classes: the mean is over all of them, or 16 or 13 for a network trained on SYNTHIA.
     """
     from daformer_lib import official
-    from daformer_lib.inference import choose_device
+    from daformer_lib.inference import working_device
     from daformer_lib.specs import get_spec
 
-    spec, device = get_spec(target), choose_device()
+    spec, device = get_spec(target), working_device()
     official.require_mean(spec, classes)
     network = official.network_from_checkpoint(
         checkpoint, encoder, decoder, part, spec.num_classes, device
@@ -246,12 +246,12 @@ def export_test_command(
             Zurich: train ids).
     """
     from daformer_lib import official
-    from daformer_lib.inference import choose_device
+    from daformer_lib.inference import working_device
     from daformer_lib.specs import get_spec
 
     spec = get_spec(target)
     network = official.network_from_checkpoint(
-        checkpoint, encoder, decoder, part, spec.num_classes, choose_device()
+        checkpoint, encoder, decoder, part, spec.num_classes, working_device()
     )
     with Progress(None, "export") as bar:
         written = official.export_labels(network, spec, data_root, output_dir, split, ids, bar)
@@ -272,12 +272,12 @@ def export_visda_command(
         source_only: folder of the run without adaptation.
         uda: folder of the run with it.
     """
-    from daformer_lib.inference import choose_device, load_network
+    from daformer_lib.inference import load_network, working_device
     from daformer_lib.specs import get_spec
     from daformer_lib.submission import write_submission
 
     runs = {"source_only": Run(source_only), "uda": Run(uda)}
-    device = choose_device()
+    device = working_device()
     networks = {name: load_network(run).to(device) for name, run in runs.items()}
     data = runs["uda"].experiment.data
     spec, root = get_spec(data.target), data_root or data.data_root
@@ -317,7 +317,6 @@ def print_scores(run: Run) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; what a user can mend is printed as one line, not as a traceback."""
-    keep_memory()
     try:
         with sigterm_raises():
             return app.cli(args=arguments, prog="python -m daformer_lib") or 0

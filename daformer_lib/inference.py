@@ -29,6 +29,7 @@ from daformer_lib.data.transforms import resize_image, stack_images, to_tensors
 from daformer_lib.evaluate import decide, require_stride, slide, whole
 from daformer_lib.exchange import TrainedModel, load_model
 from daformer_lib.files import read_image
+from daformer_lib.machine import keep_memory
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import load_own
 from daformer_lib.models.huggingface import HUB_PREFIX, fetch
@@ -108,6 +109,13 @@ def choose_device(name: str = "auto") -> torch.device:
         raise ValueError(f"device {name!r}: this PyTorch finds no CUDA device; try cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device {name!r}: there are {torch.cuda.device_count()}, counted from 0")
+    return device
+
+
+def working_device(name: str = "auto") -> torch.device:
+    """The same, for a process that is about to work there: on a CPU it keeps its memory."""
+    device = choose_device(name)
+    keep_memory(device)
     return device
 
 

@@ -45,11 +45,11 @@ def predict(
         ids: in the label files: train ids, or the ids of the data set's own label files.
         device: auto (CUDA where there is one), cpu, cuda, cuda:1, mps.
     """
-    from daformer_lib.inference import choose_device, make_view, open_model
+    from daformer_lib.inference import make_view, open_model, working_device
     from daformer_lib.predict_files import find_images, predict_files
 
     found = find_images(images, output_dir)
-    opened = open_model(run, model).to(choose_device(device))
+    opened = open_model(run, model).to(working_device(device))
     view = make_view(opened.spec, mode, window, stride, scale, batch)
     with Progress(len(found), "predict") as bar:
         summary = predict_files(opened, found, output_dir, view, ids, bar)

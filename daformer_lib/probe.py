@@ -19,7 +19,7 @@ import torch
 from daformer_lib.batch import Labelled, Unlabelled
 from daformer_lib.config import Experiment
 from daformer_lib.data.loaders import TrainBatch
-from daformer_lib.machine import peak_mib
+from daformer_lib.machine import keep_memory, peak_mib
 from daformer_lib.processes import default_fabric
 from daformer_lib.settings import with_settings
 from daformer_lib.step import build_parts, training_step
@@ -71,6 +71,7 @@ def probe(
 def measure(experiment: Experiment, steps: int) -> dict[str, float]:
     """Best time of `steps` steps after the first, and the process's peak memory."""
     fabric = default_fabric(experiment)
+    keep_memory(fabric.device)
     parts, batch = build_parts(experiment, fabric), noise_batch(experiment)
     times = []
     for step in range(LATE, LATE + 1 + steps):

@@ -68,7 +68,7 @@ def train(
     fabric = fabric or default_fabric(experiment)
     start_processes(fabric)
     require_even_parts(experiment, ranks_of(fabric))
-    keep_memory()
+    keep_memory(fabric.device)
     # A second training waits for the lock, then finds the run complete.
     with run_lock(folder, fabric), StopRequest() as stop:
         return _train(experiment, folder, stop_after, report, fabric, stop)
