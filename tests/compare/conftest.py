@@ -1,31 +1,17 @@
 """Tiny folders of label maps, with truth and images beside them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from daformer_lib.files import write_png
-from daformer_lib.specs import MINICITYSCAPES
+from tests.three_classes import THREE_CLASSES
 
 SHAPE = (32, 48)  # height, width
 
 
 @pytest.fixture(scope="session")
 def tiny():
-    """Three classes of Cityscapes, own ids 7, 8, 11."""
-    return replace(
-        MINICITYSCAPES,
-        name="tiny",
-        classes=("road", "sidewalk", "building"),
-        palette=((128, 64, 128), (244, 35, 232), (70, 70, 70)),
-        things=(2,),
-        rare=(),
-        id_map={7: 0, 8: 1, 11: 2},
-        size=(48, 32),
-        stand_in_for="",
-        version="",
-    )
+    return THREE_CLASSES
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from daformer_lib.compare import open_comparison
 from daformer_lib.files import write_png
-from daformer_lib.specs import MINICITYSCAPES
+from tests.three_classes import THREE_CLASSES
 
 EVIL = "<img src=x onerror=alert(1)>"
 WRONG_ROWS = (("one", 10, 24), ("one", 20, 4), ("two", 10, 16), ("two", 20, 12))
@@ -16,19 +16,8 @@ STEMS = ("town/a&b", "town/<b>")
 
 @pytest.fixture(scope="session")
 def named():
-    """Three classes, one of which is markup."""
-    return replace(
-        MINICITYSCAPES,
-        name="tiny",
-        classes=("road", EVIL, "</script>building"),
-        palette=((128, 64, 128), (244, 35, 232), (70, 70, 70)),
-        things=(2,),
-        rare=(),
-        id_map={7: 0, 8: 1, 11: 2},
-        size=(48, 32),
-        stand_in_for="",
-        version="",
-    )
+    """Markup for names of two classes."""
+    return replace(THREE_CLASSES, classes=("road", EVIL, "</script>building"))
 
 
 @pytest.fixture(scope="session")
@@ -41,12 +30,7 @@ def folders(named, tmp_path_factory):
         truth[-2:] = 255
         write_png(named.train_id_path(root, "val", stem), truth)
         write_png(named.image_path(root, "val", stem), rng.integers(0, 256, (32, 48, 3), np.uint8))
-        for tool, step, wrong in (
-            ("one", 10, 24),
-            ("one", 20, 4),
-            ("two", 10, 16),
-            ("two", 20, 12),
-        ):
+        for tool, step, wrong in WRONG_ROWS:
             said = truth.copy()
             said[:wrong] = (said[:wrong] + 1) % 3
             said[-2:] = 0
