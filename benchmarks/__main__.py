@@ -63,7 +63,7 @@ def main(
     torch.set_num_threads(threads)
     if peak:
         network, which = peak.split(":")
-        print(json.dumps([asdict(row) for row in peak_benchmark(network, which, device)]))
+        print(json.dumps([asdict(row) for row in peak_benchmark(network, which, device, settings)]))
         return
     if comparing:
         rows = redraw_benchmark(turns) + snapshot_benchmark(turns)
@@ -76,7 +76,7 @@ def main(
         count = turns if network == "tiny" else large_turns
         rows += [] if apart else step_benchmark(network, count, device, settings, parts)
         if memory or apart:
-            rows += process_rows(network, threads, device)
+            rows += process_rows(network, threads, device, settings)
         print(table(rows), flush=True)
     write_rows(rows, name, threads, settings, remark)
 
@@ -101,7 +101,9 @@ def data_rows(turns: int, eval_images: int) -> list[Timed]:
     return rows
 
 
-def process_rows(network: str, threads: int, device: str) -> list[Timed]:
+def process_rows(
+    network: str, threads: int, device: str, settings: tuple[str, ...] = ()
+) -> list[Timed]:
     """Time and peak memory of our step beside the reference's, each in a fresh process.
 
     There ours keeps its memory, as `train` does, and the reference does not. Where the two take
@@ -111,6 +113,7 @@ def process_rows(network: str, threads: int, device: str) -> list[Timed]:
     for which in ("ours", "reference"):
         command = [sys.executable, "-m", "benchmarks", "--peak", f"{network}:{which}"]
         command += ["--threads", str(threads), "--device", device]
+        command += ["--set", *settings] if settings and which == "ours" else []
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         found[which] = [row["value"] for row in json.loads(done.stdout.splitlines()[-1])]
     (ours_ms, ours_mib), (their_ms, their_mib) = found["ours"], found["reference"]

@@ -130,11 +130,13 @@ def inference_row(network: str, bench: Bench, turns: int) -> Timed:
     return Timed(f"inference, {network}", f"one image, {width}x{height}", spent, "ms")
 
 
-def peak_benchmark(network: str, which: str, device: str = "auto") -> list[Timed]:
+def peak_benchmark(
+    network: str, which: str, device: str = "auto", settings: tuple[str, ...] = ()
+) -> list[Timed]:
     """Best time and peak memory of two steps; call it in a process of its own."""
     if which == "ours":
         keep_memory(torch.device("cpu"))
-    bench = Bench(network, device)
+    bench = Bench(network, device, settings)
     step = bench.ours if which == "ours" else bench.theirs
     spent = best_ms({which: step}, turns=10 if network == "tiny" else 2)[which]
     group = f"step, {network}"
