@@ -7,31 +7,29 @@ from torch import nn
 from daformer_lib.models.decoders.layers import ConvBlock, DilatedDepthwise, Pointwise
 
 
-@pytest.mark.parametrize("dilation", [2, 3, 6])
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_phases_give_the_dilated_convolution(dilation, layout):
-    """Forward and backward, on sizes that the dilation does not divide, and smaller ones."""
-    ours = DilatedDepthwise(5, 5, 3, padding=dilation, dilation=dilation, groups=5)
-    for size in ((7, 10), (12, 12), (2, 3)):
-        x = torch.randn(2, 5, *size).contiguous(memory_format=layout).requires_grad_()
-        found, inputs = [], [x, ours.weight, ours.bias]
-        for forward in (DilatedDepthwise.forward, nn.Conv2d.forward):
-            out = forward(ours, x)
-            found.append([out, *torch.autograd.grad(out.square().sum(), inputs)])
-        for one, other in zip(*found):
-            torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_a_matrix_product_gives_the_1x1_convolution(layout):
-    ours = Pointwise(6, 4, 1)
-    x = torch.randn(2, 6, 5, 3).contiguous(memory_format=layout).requires_grad_()
-    found, inputs = [], [x, ours.weight, ours.bias]
-    for forward in (Pointwise.forward, nn.Conv2d.forward):
+def assert_like_pytorch(ours, x):
+    """A convolution of ours and nn.Conv2d's: output and gradients of input, weight and bias."""
+    found, inputs = [], [x.requires_grad_(), ours.weight, ours.bias]
+    for forward in (type(ours).forward, nn.Conv2d.forward):
         out = forward(ours, x)
         found.append([out, *torch.autograd.grad(out.square().sum(), inputs)])
     for one, other in zip(*found):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dilation", [2, 3, 6])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_phases_give_the_dilated_convolution(dilation, layout):
+    """On sizes that the dilation does not divide, and smaller ones."""
+    ours = DilatedDepthwise(5, 5, 3, padding=dilation, dilation=dilation, groups=5)
+    for size in ((7, 10), (12, 12), (2, 3)):
+        assert_like_pytorch(ours, torch.randn(2, 5, *size).contiguous(memory_format=layout))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_matrix_product_gives_the_1x1_convolution(layout):
+    x = torch.randn(2, 6, 5, 3).contiguous(memory_format=layout)
+    assert_like_pytorch(Pointwise(6, 4, 1), x)
 
 
 @pytest.mark.parametrize("block", [ConvBlock(6, 6, 3, 2, groups=6), ConvBlock(6, 4)])

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from daformer_lib.models.resize import resize_bilinear
 
 
-def _channels_last_on_cpu(x: Tensor) -> bool:
+def _is_channels_last_on_cpu(x: Tensor) -> bool:
     last = x.is_contiguous(memory_format=torch.channels_last)
     return last and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
@@ -28,7 +28,7 @@ class DilatedDepthwise(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if not _channels_last_on_cpu(x):
+        if not _is_channels_last_on_cpu(x):
             return super().forward(x)
         b, c, height, width = x.shape
         d = self.dilation[0]
@@ -50,7 +50,7 @@ class Pointwise(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if not _channels_last_on_cpu(x):
+        if not _is_channels_last_on_cpu(x):
             return super().forward(x)
         out = F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
         return out.permute(0, 3, 1, 2)  # (B, H, W, C_out) -> (B, C_out, H, W), channels last
