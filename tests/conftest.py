@@ -1,4 +1,4 @@
-"""Shared fixtures: golden outputs of the authors' code, smoke data, one thread per process."""
+"""Shared fixtures: golden outputs of the authors' code, smoke data, threads and memory."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from daformer_lib import recipes
+from daformer_lib.machine import keep_memory
 from daformer_lib.prepare import prepare
 
 os.environ.setdefault("DAFORMER_BATCH", "1")
@@ -19,9 +20,13 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """pytest-xdist runs two workers on two cores; more threads would only fight."""
-    torch.set_num_threads(1)
+def threads_and_memory():
+    """pytest-xdist runs two workers on two cores; more threads would only fight.
+
+    `make test-cpus` sets DAFORMER_TEST_THREADS. The memory is kept as the commands keep it.
+    """
+    torch.set_num_threads(int(os.environ.get("DAFORMER_TEST_THREADS", "1")))
+    keep_memory(torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")
