@@ -42,9 +42,13 @@ def uneven_batch(step, ranks=ALONE):
     return TrainBatch(source, Unlabelled(images[1][list(ranks.own(range(2)))]), ("noise",))
 
 
-def steps(experiment, fabric):
-    """Losses and gradients of the first steps, and the networks after them."""
+def steps(experiment, fabric, change=lambda network: None):
+    """Losses and gradients of the first steps, and the networks after them.
+
+    `change` is done to the student before the first.
+    """
     parts = build_parts(experiment, fabric)
+    change(parts.network)
     for parameter in parts.anchor.encoder.parameters():
         parameter.mul_(1.1)  # else there is no distance before the first step
     losses, gradients = [], []

@@ -17,6 +17,10 @@ from torch import Tensor, nn
 
 UNIT = 2.0**-24  # the relative error of one float32 operation is at most this
 EXTREMES = 5.0  # standard deviations that none of a million values is expected to exceed
+# How much farther apart than two runs of which one was nudged two right ways of computing may be: a
+# nudge is one rounding for each weight, a step makes several, and what grows by chance at each step
+# varies by a small factor from one start to the next.
+APART = 10
 # A rounding somewhere in a sum of K terms is relative to a partial sum; over the sum these add up,
 # as a random walk, to UNIT * sqrt(K / 6) of the result's size (K / 2 for the partial sums' mean
 # size, 1 / 3 for an error that is uniform within UNIT).

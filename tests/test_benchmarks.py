@@ -10,6 +10,8 @@ from daformer_lib.probe import noise_batch
 from daformer_lib.processes import default_fabric
 from daformer_lib.step import build_parts, training_step
 
+pytestmark = pytest.mark.numeric
+
 
 def test_both_steps_have_the_same_gradients():
     experiment = recipes.experiment("daformer", "demo")

@@ -18,6 +18,9 @@ from daformer_lib.step import training_step as step_of
 from daformer_lib.train import train
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 
+pytestmark = pytest.mark.numeric
+
+
 K = 4
 
 

@@ -22,6 +22,9 @@ from daformer_lib.exchange import (
 from daformer_lib.models import build_segmentor
 from daformer_lib.specs import CITYSCAPES, MINICITYSCAPES, SPECS
 
+pytestmark = pytest.mark.numeric
+
+
 FIELDS = replace(
     MINICITYSCAPES,
     name="fields",

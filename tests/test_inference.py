@@ -23,6 +23,9 @@ from daformer_lib.inference import (
 from daformer_lib.models import build_segmentor
 from daformer_lib.specs import MINICITYSCAPES
 
+pytestmark = pytest.mark.numeric
+
+
 SPEC = replace(MINICITYSCAPES, size=(96, 64))
 SIZES = ((90, 150), (64, 96), (200, 40))  # (height, width)
 MEAN, STD = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])

@@ -17,6 +17,8 @@ from daformer_lib.specs import MINICITYSCAPES
 
 ort = pytest.importorskip("onnxruntime")
 
+pytestmark = pytest.mark.numeric
+
 
 class Small(torch.nn.Module):
     """A network that is exported in a second: two convolutions, logits at half the size."""

@@ -8,6 +8,8 @@ from daformer_lib.models import build_segmentor
 from daformer_lib.models.official_names import official_names
 from daformer_lib.optim import build_optimizer, parameter_groups, set_learning_rates
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def schedule(golden):

@@ -17,6 +17,9 @@ from daformer_lib.predict_files import find_images, original_ids, predict_files
 from daformer_lib.specs import ACDC, CITYSCAPES, MINICITYSCAPES, SPECS
 from daformer_lib.viz import overlay
 
+pytestmark = pytest.mark.numeric
+
+
 SPEC = replace(MINICITYSCAPES, size=(96, 64))
 SIZES = {"a.png": (50, 70), "night/b.jpg": (64, 96), "night/deep/c.png": (90, 40)}
 

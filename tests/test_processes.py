@@ -1,7 +1,9 @@
 """Several processes share a batch, or one passes it in parts: the step stays the same step.
 
 Two processes (gloo, CPU) are started once by torchrun; what they must agree with is computed here,
-alone. Without BatchNorm and dropout nothing may differ but rounding.
+alone. Without BatchNorm and dropout nothing may differ but rounding, and how far rounding leads is
+measured beside it: by the same steps from weights that differ in their last place, or by the same
+training in two parts.
 """
 
 import importlib.util
@@ -15,15 +17,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from daformer_lib import recipes
-from daformer_lib.evaluate import evaluate
+from daformer_lib.evaluate import evaluate, whole
 from daformer_lib.inference import load_network
 from daformer_lib.processes import Muted, require_even_parts, seed_dropout
 from daformer_lib.ranks import ALONE, Ranks
 from daformer_lib.runs import Run
 from daformer_lib.train import default_fabric, train
 from daformer_lib.watching import evaluation_samples
+from tests.rounding import APART, assert_same_confusion, near_ties, nudge
+
+pytestmark = pytest.mark.numeric
 
 # The tiny encoders have BatchNorm in their stem; MiT-B0 has none.
 PLAIN = {
@@ -71,14 +77,33 @@ def alone(worker, smoke):
     return worker.steps(experiment, default_fabric(experiment))
 
 
-def assert_same_steps(losses, gradients, expected_losses, expected_gradients):
-    for step, (ours, theirs) in enumerate(zip(losses, expected_losses, strict=True)):
-        assert ours == pytest.approx(theirs, rel=1e-5), step
-    for ours, theirs in zip(gradients, expected_gradients, strict=True):
-        ours, theirs = (torch.cat([g.flatten() for g in all_.values()]) for all_ in (ours, theirs))
-        assert float((ours - theirs).norm() / theirs.norm()) < 1e-5
+@pytest.fixture(scope="module")
+def nudged(worker, smoke):
+    """The same from weights that differ in their last place."""
+    experiment = plain_of(smoke)
+    return worker.steps(experiment, default_fabric(experiment), lambda net: nudge(net, seed=1))
+
+
+def distances(ours, theirs):
+    """Of each step: of the losses and of the whole gradient, relative."""
+    losses = [
+        max(abs(mine[name] / other[name] - 1) for name in other)
+        for mine, other in zip(ours[0], theirs[0], strict=True)
+    ]
+    whole = [[torch.cat([g.flatten() for g in step.values()]) for step in run[1]]
+             for run in (ours, theirs)]  # fmt: skip
+    gradients = [float((a - b).norm() / b.norm()) for a, b in zip(*whole, strict=True)]
+    return np.array([losses, gradients])
+
+
+def assert_same_steps(losses, gradients, alone, nudged):
+    found, spread = (distances(run, alone[1:]) for run in ((losses, gradients), nudged[1:]))
+    # Relative to a sum over a batch: 1e-5 is 170 float32 roundings.
+    allowed = np.maximum(1e-5, APART * np.maximum.accumulate(spread, axis=1))
+    assert (found <= allowed).all(), f"{found} where {allowed} is allowed"
+    assert allowed.max() < 0.02
     # Later, single parameters differ by what AdamW makes of rounding.
-    for name, gradient in expected_gradients[0].items():
+    for name, gradient in alone[2][0].items():
         torch.testing.assert_close(gradients[0][name], gradient, rtol=1e-3, atol=1e-5, msg=name)
 
 
@@ -98,10 +123,10 @@ def test_the_made_batch_tells_the_reductions_apart(worker, alone):
     )
 
 
-def test_two_parts_of_one_image_are_a_batch_of_two(worker, smoke, alone):
+def test_two_parts_of_one_image_are_a_batch_of_two(worker, smoke, alone, nudged):
     experiment = plain_of(smoke, accumulate=2)
     _, losses, gradients = worker.steps(experiment, default_fabric(experiment))
-    assert_same_steps(losses, gradients, *alone[1:])
+    assert_same_steps(losses, gradients, alone, nudged)
 
 
 def test_accumulation_counts_in_the_key_only_where_it_is_used(smoke):
@@ -172,10 +197,10 @@ def two(smoke, tmp_path_factory):
 
 
 @pytest.mark.notebook
-def test_two_ranks_of_one_image_are_a_batch_of_two(two, alone):
+def test_two_ranks_of_one_image_are_a_batch_of_two(two, alone, nudged):
     found = json.loads((two / "found.json").read_text())
     gradients = torch.load(two / "gradients.pt", weights_only=True)
-    assert_same_steps(found["losses"], gradients, *alone[1:])
+    assert_same_steps(found["losses"], gradients, alone, nudged)
 
 
 @pytest.mark.notebook
@@ -214,23 +239,34 @@ def test_a_signal_to_one_rank_ends_and_saves_both(two):
 def test_scores_are_those_of_one_process_over_all_images(two, which):
     run = Run(two / "whole")
     for split in run.experiment.train.final_splits:
-        samples = evaluation_samples(run.experiment, split, None)
-        scores = evaluate(load_network(run, which), samples, 19, batch_size=1)
-        np.testing.assert_array_equal(run.final(which, split).confusion, scores.confusion)
+        samples = list(evaluation_samples(run.experiment, split, None))
+        network = load_network(run, which)
+        scores = evaluate(network, samples, 19, batch_size=1)
+        ties = sum(ties_of(network, image, truth) for image, truth in samples)
+        assert_same_confusion(run.final(which, split).confusion, scores.confusion, ties)
+
+
+@torch.no_grad()
+def ties_of(network, image, truth):
+    """Of how many pixels rounding may decide the label."""
+    logits = F.interpolate(whole(network, image[None]), truth.shape, mode="bilinear")
+    return int(near_ties(logits, network).sum())
 
 
 @pytest.mark.notebook
 def test_one_process_goes_on_where_two_stopped(two, smoke, tmp_path):
     """Same batch, same draws: the losses are those of a run that was never divided."""
     never = train(plain_of(smoke), tmp_path / "never").metrics()
+    halves = train(plain_of(smoke, accumulate=2), tmp_path / "halves").metrics()
     resumed = train(plain_of(smoke), two / "plain")
     assert resumed.is_complete and "processes" not in resumed.result
     assert resumed.metrics()["step"].tolist() == [1, 2, 3, 4]
     for name, column in never.items():
-        # The distance from the weights at the start is made of AdamW's first steps, whose signs
-        # hang on rounding where a gradient is nearly zero.
-        rtol = 0.05 if name == "fd" else 1e-3
-        np.testing.assert_allclose(resumed.metrics()[name], column, rtol, 1e-5, err_msg=name)
+        # FD, the distance from the weights at the start, is made of AdamW's first steps, whose
+        # signs hang on rounding where a gradient is nearly zero; the others follow it.
+        apart, spread = (np.abs(m[name] - column) for m in (resumed.metrics(), halves))
+        allowed = 1e-5 + np.maximum(1e-4 * column, APART * np.maximum.accumulate(spread))
+        assert (apart <= allowed).all(), f"{name}: {apart} where {allowed} is allowed"
 
 
 @pytest.mark.slow

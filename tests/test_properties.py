@@ -23,6 +23,9 @@ from daformer_lib.specs import IGNORE, get_spec
 from daformer_lib.uda.classmix import MixPlan, classmix, draw_classes
 from daformer_lib.uda.feature_distance import downscale_label
 
+pytestmark = pytest.mark.numeric
+
+
 few = settings(max_examples=40, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 K = 4

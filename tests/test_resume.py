@@ -16,6 +16,9 @@ from daformer_lib.runs import Run
 from daformer_lib.stopping import Stopped
 from daformer_lib.train import train
 
+pytestmark = pytest.mark.numeric
+
+
 SHORT = {
     "steps": 5, "log_every": 2, "eval_every": 2, "checkpoint_every": 2, "snapshot_every": 2,
     "snapshot_images": 1, "final_splits": ("val",),

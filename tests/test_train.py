@@ -11,6 +11,8 @@ from daformer_lib.runs import Run
 from daformer_lib.step import Diverged, check_finite
 from daformer_lib.train import train
 
+pytestmark = pytest.mark.numeric
+
 
 def weights(run, which="student"):
     return run.student_weights() if which == "student" else run.teacher_weights()

@@ -11,6 +11,9 @@ from daformer_lib.processes import default_fabric
 from daformer_lib.step import build_parts, training_step
 from daformer_lib.tuning import tune
 
+pytestmark = pytest.mark.numeric
+
+
 PLAIN = {"channels_last": False, "fused": False}
 
 

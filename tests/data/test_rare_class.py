@@ -14,6 +14,9 @@ from daformer_lib.data.class_stats import ClassStats, read_class_stats, write_cl
 from daformer_lib.data.rare_class import RareClassSampler, crop_until, rcs_probabilities
 from daformer_lib.specs import get_spec
 
+pytestmark = pytest.mark.numeric
+
+
 # Three images, four classes: class 2 is rare, class 3 is nowhere.
 COUNTS = np.array([[90, 10, 0, 0], [80, 15, 5, 0], [70, 20, 10, 0]])
 

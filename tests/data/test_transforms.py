@@ -10,6 +10,8 @@ import torch
 
 from daformer_lib.data import transforms as T
 
+pytestmark = pytest.mark.numeric
+
 
 class AuthorsGenerator:
     """The global numpy generator that the golden crops were drawn from, in a Generator's shape."""

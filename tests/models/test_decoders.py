@@ -8,6 +8,9 @@ from daformer_lib.models import build_segmentor
 from daformer_lib.models.builder import DECODERS
 from daformer_lib.models.decoders.attention import interlaced
 
+pytestmark = pytest.mark.numeric
+
+
 STRIDE_OF_LAST = {"deeplabv2", "danet", "isanet"}  # these answer at the last feature's stride
 
 

@@ -6,6 +6,9 @@ import torch.nn.functional as F
 
 from daformer_lib.models.resize import resize_bilinear
 
+pytestmark = pytest.mark.numeric
+
+
 SIZES = [  # from, to
     ((8, 8), (32, 32)),
     ((3, 5), (24, 40)),

@@ -6,6 +6,8 @@ import torch
 from benchmarks.reference import one_hot_downscale
 from daformer_lib.uda.feature_distance import ImageNetAnchor, downscale_label
 
+pytestmark = pytest.mark.numeric
+
 
 def test_without_things_no_cell_counts():
     anchor = ImageNetAnchor(torch.nn.Identity(), (), num_classes=2, min_share=0.75)

@@ -17,6 +17,8 @@ from daformer_lib.uda.feature_distance import (
 from daformer_lib.uda.losses import cross_entropy
 from daformer_lib.uda.teacher import Teacher, confidence_weight, ema_alpha
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def uda(golden):

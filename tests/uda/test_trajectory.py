@@ -26,7 +26,7 @@ from daformer_lib.uda.classmix import MixPlan
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 from daformer_lib.uda.losses import daformer_losses
 from daformer_lib.uda.teacher import Teacher
-from tests.rounding import assert_same_labels, near_ties, nudge
+from tests.rounding import APART, assert_same_labels, near_ties, nudge
 
 pytestmark = pytest.mark.numeric
 
@@ -35,9 +35,6 @@ UDA = UDAConfig(threshold=0.5, ignore_top=4, ignore_bottom=30, fd_weight=0.005)
 OPTIM = OptimConfig(warmup_steps=5)
 CLASSES = [0, 2, 8, 10, 11, 13, 18, 5, 255]
 
-# A nudge is one rounding for each weight; the authors' step and ours make several for each, and a
-# distance that grows by chance at each step varies by a small factor from one start to the next.
-APART = 10
 WELL_CONDITIONED = 3  # iterations 0-2
 # Relative; the last two absolute: shares of 32,768 pixels, of which a handful may change sides.
 TIGHT = {"source": 1e-5, "fd": 1e-5, "mixed": 1e-5, "gradient": 2e-3, "share": 2e-4, "weight": 2e-4}
