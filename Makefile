@@ -11,7 +11,7 @@ NBVAL    = DAFORMER_PROFILE=smoke DAFORMER_BATCH=1 OMP_NUM_THREADS=1 $(RUN) -m p
 	   --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 \
 	   -n 2 --dist loadscope -p no:cacheprovider
 
-.PHONY: course check test test-slow soak lab study bench pretrain lock clean
+.PHONY: course check test test-slow test-cpus soak lab study bench pretrain lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -39,6 +39,9 @@ test: check  ## the README's test command: check, then every notebook by nbval a
 
 test-slow: $(STAMP)  ## browser, kills, the whole course at smoke
 	$(RUN) -m pytest tests -m "slow and not soak"
+
+test-cpus: $(STAMP)  ## what rounding can touch, with the kernels of older processors: LEVELS="default avx2"
+	$(RUN) -m tests.kernel_levels $(LEVELS)
 
 soak: $(STAMP)  ## the killed course, then half an hour of training: memory, open files, disk use
 	$(RUN) -m pytest tests -m soak

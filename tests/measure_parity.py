@@ -37,6 +37,9 @@ class Recorder:
         self.on = bool({"golden", "det"} & set(item.fixturenames))  # compares with the authors'
         if hasattr(item.module, "assert_equal"):
             item.module.assert_equal = self.in_deviations
+        if hasattr(item.module, "assert_follows"):
+            item.module.assert_follows = self.along
+            self.distances = item.module.distances
 
     def add(self, ours: Any, theirs: Any, rtol: float, atol: float, label: str = "") -> None:
         if not self.on:
@@ -62,10 +65,23 @@ class Recorder:
     def approx(self, theirs: float, rel: float | None = None, abs: float | None = None) -> Any:
         return _Approx(self, theirs, rel, abs)
 
-    def in_deviations(self, ours: Any, theirs: np.ndarray) -> None:
-        ours = ours.detach().numpy() / theirs.std()
-        self.add(ours, theirs / theirs.std(), 0, 1e-5, "in std")
-        assert np.abs(ours - theirs / theirs.std()).max() < 1e-5
+    def in_deviations(self, ours: Any, theirs: np.ndarray, tolerance: float) -> None:
+        ours = ours.detach().numpy()
+        precision = "double" if ours.dtype == np.float64 else "single"
+        ours, theirs = ours / theirs.std(), theirs / theirs.std()
+        self.add(ours, theirs, 0, tolerance, f"{precision}, in std")
+        assert np.abs(ours - theirs).max() < tolerance
+
+    def along(self, ours: Any, theirs: Any, spread: Any = None) -> None:
+        """A trajectory against the authors' and, as `spread`, against the nudged one."""
+        if spread is None:
+            raise AssertionError("is allowed: a wrong method, not measured")
+        for what, found in {"authors": self.distances(ours, theirs), "nudged": spread}.items():
+            for name, apart in found.items():
+                for span in ((0, 3), (3, 10)):
+                    part = apart[slice(*span)]
+                    label = f"{name} {span[0]}-{span[1] - 1}, {what}: "
+                    self.add(part, np.zeros_like(part), 0, 1, label)
 
 
 class _Approx:
