@@ -36,8 +36,9 @@ OPTIM = OptimConfig(warmup_steps=5)
 CLASSES = [0, 2, 8, 10, 11, 13, 18, 5, 255]
 
 WELL_CONDITIONED = 3  # iterations 0-2
-# Relative; the last two absolute: shares of 32,768 pixels, of which a handful may change sides.
-TIGHT = {"source": 1e-5, "fd": 1e-5, "mixed": 1e-5, "gradient": 2e-3, "share": 2e-4, "weight": 2e-4}
+# Relative; the last two absolute: shares of 32,768 pixels, of which a handful may change sides. One
+# that does moves the weight of the mix, and so its loss, by 3e-5.
+TIGHT = {"source": 1e-5, "fd": 1e-5, "mixed": 1e-4, "gradient": 2e-3, "share": 2e-4, "weight": 2e-4}
 ABSOLUTE = ("share", "weight")
 LOSSES = {
     "decode.loss_seg": "source",
@@ -240,11 +241,15 @@ def test_learning_rates(replay, gold):
         np.testing.assert_allclose(rates, [gold["lr_backbone"][i]] * 2 + [gold["lr_head"][i]], 1e-9)
 
 
-def test_first_gradient_of_every_parameter(replay, gold):
+def test_first_gradient_of_every_parameter(replay, nudged, gold):
     names = official_names(replay.student)
     expected = dict(zip(map(str, gold["param_names"]), gold["grad_norm_iter0"]))
+    felt = {name: value for name, value in replay.first.items() if value > 1e-6}
+    spread = max(abs(nudged.first[name] / value - 1) for name, value in felt.items())
+    rel = max(1e-3, APART * spread)
+    assert rel < 0.02 and len(felt) > 190
     for ours, value in replay.first.items():
-        assert value == pytest.approx(expected[names[ours]], rel=2e-3, abs=1e-6), ours
+        assert value == pytest.approx(expected[names[ours]], rel=rel, abs=1e-6), ours
 
 
 def test_first_pseudo_and_mixed_labels(replay, gold):
