@@ -19,7 +19,7 @@ from daformer_lib.data.inspect import (
 from daformer_lib.data.on_disk import spread
 from daformer_lib.files import write_png
 from daformer_lib.progress import Progress
-from daformer_lib.specs import get_spec
+from daformer_lib.specs import DatasetSpec, get_spec
 from daformer_lib.texts import printable
 
 SHOWN = 12  # label values, sizes and problems that are listed one by one
@@ -40,6 +40,8 @@ def check_data_command(
         print(f"train ids {converted:8s} statistics {statistics}")
         for problem in check.problems:
             print(printable(f"  - {problem}"))
+        for remark in check.remarks:
+            print(printable(f"  {remark}"))
     if all(check.ok for check in checks):
         print("all there")
         return 0
@@ -81,7 +83,7 @@ def inspect_data_command(
     for name, value in {"sample": sample, "workers": workers, "crop": min(crop)}.items():
         if value < 1:
             raise ValueError(f"{name} {value} must be at least 1")
-    splits = split or tuple(s for s in found.splits if found.stems(data_root, s))
+    splits = split or tuple(s for s in found.splits if _is_there(found, data_root, s))
     wrong = 0
     for name in splits or found.splits[:1]:
         with Progress(None, "inspect") as bar:
@@ -95,6 +97,12 @@ def inspect_data_command(
             path = output_dir / f"{found.name}-{name.replace('/', '-')}.png"
             print(f"  contact sheet: {write_png(path, sheet)}")
     return min(wrong, 1)
+
+
+def _is_there(spec: DatasetSpec, data_root: Path, split: str) -> bool:
+    """Whether there is something to say about a split: images, or what might have been some."""
+    listing = spec.listing(data_root, split)
+    return bool(listing.files) or any(one.why.lost for one in listing.left_out)
 
 
 def report_lines(seen: SplitInspection, crop: tuple[int, int]) -> Iterator[str]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from string import Formatter
 from typing import Literal, get_args
 
 from daformer_lib.files import MAX_PIXELS
+from daformer_lib.folders import is_system, on_disk
+from daformer_lib.listing import PATTERNS, Listing, PatternKey, list_files
 from daformer_lib.texts import nearest, printable
 
 IGNORE = 255  # the field's usual "no label here"
@@ -88,42 +89,31 @@ class DatasetSpec:
         if split not in self.splits:
             raise ValueError(f"{self.name} has no split {split!r}; {nearest(split, self.splits)}")
 
+    def image_file(self, data_root: str | Path, split: str, stem: str) -> Path:
+        """`image_path`, or the file there whose name is another spelling of it (`.JPG`)."""
+        return on_disk(self.image_path(data_root, split, stem))
+
+    def label_file(self, data_root: str | Path, split: str, stem: str) -> Path:
+        return on_disk(self.label_path(data_root, split, stem))
+
+    def train_id_file(self, data_root: str | Path, split: str, stem: str) -> Path:
+        return on_disk(self.train_id_path(data_root, split, stem))
+
     def stems(self, data_root: str | Path, split: str) -> list[str]:
         """Sorted stems of the images that exist on disk."""
-        self.require_split(split)
-        before, after = self.image_pattern.format(split=split, stem="\0").split("\0")
-        root = self.root(data_root)
-        folder = root / before.rpartition("/")[0]
-        files = sorted(folder.rglob(f"*{Path('x' + after).suffix}"))
-        pattern = _regex(self.image_pattern, split)
-        found: dict[str, str] = {}  # stem -> path below root
-        for path in (file.relative_to(root).as_posix() for file in files):
-            if match := pattern.fullmatch(path):
-                found[match.group(1)] = path
-        labels = self._labels_among(found, split)
-        return [s for s in found if s not in labels and fnmatchcase(s, self.include)]
+        return list(self.listing(data_root, split).files)
 
-    def _labels_among(self, found: Mapping[str, str], split: str) -> set[str]:
-        """Where all files lie in one folder, the label a_mask.png looks like an image a_mask."""
-        labels = set()
-        for other in (self.label_pattern, self.train_id_pattern):
-            pattern = _regex(other, split)
-            matches = ((stem, pattern.fullmatch(path)) for stem, path in found.items())
-            labels |= {
-                stem for stem, m in matches if m and m.group(1) != stem and m.group(1) in found
-            }
-        return labels
+    def listing(
+        self, data_root: str | Path, split: str, key: PatternKey = "image_pattern"
+    ) -> Listing:
+        """All that lies in the folder of a split's images, or of its labels or train ids."""
+        self.require_split(split)
+        return list_files(self, data_root, split, key)
 
 
 def is_below(path: str) -> bool:
     """Whether a relative path stays in the folder that it is meant from."""
     return bool(path) and not path.startswith("/") and ".." not in path.split("/")
-
-
-def _regex(pattern: str, split: str) -> re.Pattern[str]:
-    """Matches the paths of a pattern; its group is the stem."""
-    before, after = pattern.format(split=split, stem="\0").split("\0")
-    return re.compile(re.escape(before) + "(.+)" + re.escape(after))
 
 
 def _class_problems(spec: DatasetSpec) -> Iterator[str]:
@@ -163,6 +153,8 @@ def _layout_problems(spec: DatasetSpec) -> Iterator[str]:
     """What cannot be found on disk, or not be read: key, rule and remedy."""
     if not re.fullmatch(r"[\w.-]+", spec.name) or set(spec.name) == {"."}:
         yield "name may hold letters, digits, '_', '-' and '.', and not dots alone; rename it"
+    for key, text in (("include", spec.include), *(("splits", split) for split in spec.splits)):
+        yield from _separator_problems(key, text)
     if not spec.splits:
         yield "splits is empty; name at least one, such as [train]"
     outside = [split for split in spec.splits if not is_below(split)]
@@ -171,7 +163,7 @@ def _layout_problems(spec: DatasetSpec) -> Iterator[str]:
             f"splits holds {outside[0]!r}, which leads out of `folder`; a split is part of a path: "
             "drop '..' and the '/' at its start"
         )
-    for key in ("image_pattern", "label_pattern", "train_id_pattern"):
+    for key in PATTERNS:
         yield from _pattern_problems(spec, key, getattr(spec, key))
     if not spec.train_id_pattern.endswith(".png"):
         yield f"train_id_pattern {spec.train_id_pattern!r} must end in .png: PNGs are written there"
@@ -209,7 +201,33 @@ def _pattern_problems(spec: DatasetSpec, key: str, pattern: str) -> Iterator[str
             f"{key} {pattern!r} lacks {{split}}, so {list(spec.splits)} would be the same files; "
             "sort them into folders of that name, or name one split only"
         )
+    yield from _separator_problems(key, pattern)
     if pattern.startswith("/"):
         yield f"{key} {pattern!r} starts with '/'; patterns are meant from `folder`"
     elif not is_below(pattern):
         yield f"{key} {pattern!r} holds '..', which leads out of `folder`; set `folder` instead"
+    elif any(map(is_system, _parts_of_stems(pattern))):
+        yield (
+            f"{key} {pattern!r} names hidden files or the system's own, which are not read; begin "
+            "the names of files and of folders below {stem} with another sign than '.'"
+        )
+
+
+def _parts_of_stems(pattern: str) -> list[str]:
+    """The names in a pattern from that with {stem} on; before it stand folders to look in."""
+    parts = pattern.split("/")
+    return parts[next((i for i, part in enumerate(parts) if "{stem}" in part), 0) :]
+
+
+def _separator_problems(key: str, text: str) -> Iterator[str]:
+    if "\\" in text:
+        right = re.sub(r"\\+", "/", text)
+        yield (
+            f"{key} {text!r} holds a back-slash; folders are separated by '/' on every system: "
+            f"write {right!r}"
+        )
+    elif not text.isprintable():
+        yield (
+            f"{key} {text!r} holds a sign that cannot be seen, such as YAML makes of \\t and \\n "
+            "between double quotes; folders are separated by '/': write it so"
+        )

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from daformer_lib.folders import NO_IMAGE, LeftOut, Why, in_words
 from daformer_lib.progress import Progress
 from daformer_lib.texts import printable
 
@@ -29,7 +30,8 @@ def predict(
 ) -> int:
     """Label images of any size: for each, <name>_labels.png, _overlay.png and _confidence.png.
 
-    An unreadable image is named and skipped; the exit status is then 1.
+    An unreadable image or a link that leads nowhere is named and skipped; the exit status is then
+    1. Hidden files and those of the system are named too, and are no images.
 
     Args:
         images: files, folders (with all below them), globs in quotes.
@@ -48,7 +50,8 @@ def predict(
     from daformer_lib.inference import make_view, open_model, working_device
     from daformer_lib.predict_files import find_images, predict_files
 
-    found = find_images(images, output_dir)
+    left_out: dict[str, Why] = {}
+    found = find_images(images, output_dir, left_out)
     opened = open_model(run, model).to(working_device(device))
     view = make_view(opened.spec, mode, window, stride, scale, batch)
     with Progress(len(found), "predict") as bar:
@@ -56,8 +59,11 @@ def predict(
     for path, reason in summary.skipped.items():
         named = reason if str(path) in reason else f"{path}: {reason}"
         print(printable(f"skipped {named}"), file=sys.stderr)
+    unread = [LeftOut(path, why) for path, why in left_out.items() if why is not NO_IMAGE]
+    if unread:
+        print(printable(f"not labelled: {in_words(unread)}"), file=sys.stderr)
     print(f"labelled {len(summary.written)} of {len(found)} images; see {output_dir}")
-    return 1 if summary.skipped else 0
+    return 1 if summary.skipped or any(one.why.lost for one in unread) else 0
 
 
 def export_model(run: Path, output: Path, model: Literal["student", "teacher"] = "student") -> None:

@@ -158,7 +158,7 @@ def export_labels(
         ids: "label" for Cityscapes label ids, "train" for train ids; None takes the server's.
     """
     dataset = SegmentationDataset(spec, data_root, split, labelled=False)
-    paths = [spec.image_path(data_root, split, stem) for stem in dataset.stems]
+    paths = [spec.image_file(data_root, split, stem) for stem in dataset.stems]
     twice = [name for name, count in Counter(p.name for p in paths).items() if count > 1]
     if twice:
         raise ValueError(

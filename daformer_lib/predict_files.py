@@ -20,6 +20,17 @@ import numpy as np
 from daformer_lib.dataset_spec import is_below
 from daformer_lib.exchange import TrainedModel
 from daformer_lib.files import BrokenImage, read_image, write_label_png, write_png
+from daformer_lib.folders import (
+    AGAIN,
+    IMAGE_SUFFIXES,
+    NO_IMAGE,
+    NO_TARGET,
+    SYSTEM,
+    Why,
+    contents,
+    is_system,
+    matches,
+)
 from daformer_lib.inference import Prediction, View, label_images
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import DatasetSpec
@@ -27,7 +38,6 @@ from daformer_lib.texts import complaint
 from daformer_lib.viz import overlay
 
 Ids = Literal["train", "original"]
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 LONGEST_NAME = 255  # bytes, on nearly every file system
 OUTPUTS = ("_overlay.png", "_confidence.png", "_labels.png")
 
@@ -48,10 +58,17 @@ class Summary:
     skipped: dict[Path, str] = field(default_factory=dict)  # unreadable image -> reason
 
 
-def find_images(inputs: Sequence[str | Path], output_dir: str | Path) -> list[ImageFile]:
+def find_images(
+    inputs: Sequence[str | Path],
+    output_dir: str | Path,
+    left_out: dict[str, Why] | None = None,
+) -> list[ImageFile]:
     """The images that files, folders (with all below them) and globs name, in that order.
 
-    Outputs of an earlier call that lie in `output_dir` are left out.
+    Outputs of an earlier call that lie in `output_dir` are no images.
+
+    Args:
+        left_out: is filled with the other files that were met, each with the reason.
 
     Raises:
         FileNotFoundError: an input that names nothing. ValueError: two images whose outputs would
@@ -59,7 +76,8 @@ def find_images(inputs: Sequence[str | Path], output_dir: str | Path) -> list[Im
     """
     found: dict[Path, ImageFile] = {}
     for entry in inputs:
-        for image in _expand(str(entry), Path(output_dir)):
+        met: dict[str, Why] = {} if left_out is None else left_out
+        for image in _expand(str(entry), Path(output_dir), met):
             found.setdefault(image.path, image)
     names: dict[str, Path] = {}
     for image in found.values():
@@ -73,21 +91,54 @@ def find_images(inputs: Sequence[str | Path], output_dir: str | Path) -> list[Im
     return list(found.values())
 
 
-def _expand(entry: str, output_dir: Path) -> list[ImageFile]:
+def _expand(entry: str, output_dir: Path, left_out: dict[str, Why]) -> list[ImageFile]:
     """The images of one input; a file that is named itself may have any ending."""
     if Path(entry).is_file():
         return [ImageFile(Path(entry), Path(entry).stem)]
     if Path(entry).is_dir():
-        base, candidates = Path(entry), Path(entry).rglob("*")
+        base, candidates = Path(entry), _below(Path(entry), ("**",), left_out)
     elif glob.has_magic(entry):
-        base, candidates = _fixed_part(entry), map(Path, glob.glob(entry, recursive=True))
+        base, candidates = _fixed_part(entry), _globbed(entry, left_out)
     else:
         raise FileNotFoundError(f"no file or folder {entry}")
-    paths = sorted(p for p in candidates if _is_image(p) and not _is_output(p, output_dir))
-    paths = list({p.resolve(): p for p in reversed(paths)}.values())[::-1]  # links in a circle
-    if not paths:
+    images: dict[Path, Path] = {}  # what a path leads to -> the path
+    for path in sorted(candidates):
+        if _is_output(path, output_dir):
+            continue
+        why = _why_not(path, base)
+        if why is None and images.setdefault(path.resolve(), path) != path:
+            why = AGAIN
+        if why is not None:
+            left_out[str(path)] = why
+    if not images:
         raise FileNotFoundError(f"no image ({', '.join(IMAGE_SUFFIXES)}) in {entry}")
-    return [ImageFile(p, p.relative_to(base).with_suffix("").as_posix()) for p in paths]
+    return [ImageFile(p, p.relative_to(base).with_suffix("").as_posix()) for p in images.values()]
+
+
+def _below(folder: Path, pattern: Sequence[str], left_out: dict[str, Why]) -> list[Path]:
+    """The files below a folder that fit the parts of a glob."""
+    found = contents(folder)
+    left_out |= {os.path.join(folder, one.path): one.why for one in found.left_out}
+    return [folder / path for path in found.files if matches(path, pattern)]
+
+
+def _globbed(pattern: str, left_out: dict[str, Why]) -> list[Path]:
+    """The files that a glob names; below its "**", those that a folder would name."""
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        return [path for path in map(Path, glob.glob(pattern)) if not path.is_dir()]
+    start = parts.index("**")
+    folders = map(Path, glob.glob(str(Path(*parts[:start]))))
+    return [path for below in folders for path in _below(below, parts[start:], left_out)]
+
+
+def _why_not(path: Path, base: Path) -> Why | None:
+    """Why a file is not labelled; None where it is."""
+    if any(map(is_system, path.relative_to(base).parts)):
+        return SYSTEM
+    if not path.exists():
+        return NO_TARGET
+    return None if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() else NO_IMAGE
 
 
 def _require_possible(image: ImageFile) -> None:
@@ -110,10 +161,6 @@ def _fixed_part(pattern: str) -> Path:
     parts = Path(pattern).parts
     wild = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     return Path(*parts[:wild])
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
 
 
 def _is_output(path: Path, output_dir: Path) -> bool:

@@ -10,6 +10,8 @@ from daformer_lib.data.class_stats import read_class_stats
 from daformer_lib.data.convert import convert, is_current
 from daformer_lib.data.fields import FIELD_SPECS, SMOKE_FIELDS, FieldCounts, make_fields
 from daformer_lib.data.mini import MINI_NAMES, SMOKE_COUNTS, MiniCounts, make_mini
+from daformer_lib.data.on_disk import reading_notes
+from daformer_lib.folders import NO_IMAGE, in_words
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec, get_specs
 from daformer_lib.texts import printable
@@ -43,6 +45,7 @@ def prepare(data: DataConfig, profile: str, report: Report = silent) -> None:
     if any(spec in FIELD_SPECS.values() for spec in specs):
         make_fields(data.data_root, field_counts(profile), workers=WORKERS, progress=report)
     _warn_of_padding(data, specs)
+    _say_what_is_left_out(data, specs)
     for spec in specs:
         for split in spec.splits:
             needed = spec in sources and split == "train"
@@ -69,6 +72,18 @@ def _convert(spec: DatasetSpec, data_root: str, split: str, needed: bool, report
             ),
             stacklevel=2,
         )
+
+
+def _say_what_is_left_out(data: DataConfig, specs: Sequence[DatasetSpec]) -> None:
+    """One line for all sets; texts and the like beside the images are not worth one here."""
+    told = []
+    for spec in specs:
+        for split in spec.splits:
+            left_out = reading_notes(spec, data.data_root, split).left_out
+            named = in_words(one for one in left_out if one.why is not NO_IMAGE)
+            told += [f"not read of {spec.name}/{split}: {named}"] if named else []
+    if told:
+        warnings.warn(printable(". ".join(told)), stacklevel=3)
 
 
 def _warn_of_padding(data: DataConfig, specs: Sequence[DatasetSpec]) -> None:

@@ -82,6 +82,8 @@ def load_spec(path: str | Path) -> DatasetSpec:
         return _trustworthy(DatasetSpec(**_checked(values), origin=str(path)))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
+        if "escape character" in reason:
+            reason += "; folders are separated by '/', not by a back-slash, on every system"
         raise ValueError(f"{path} is no YAML ({reason}); {EXAMPLE} has an example") from None
     except (Wrong, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None

@@ -160,7 +160,7 @@ def target_dataset(
 def has_labels(experiment: Experiment, split: str) -> bool:
     """False where no image has a label file, be it converted or the data set's own."""
     spec, root = get_spec(experiment.data.target), experiment.data.data_root
-    converted = (spec.train_id_path(root, split, stem) for stem in image_stems(spec, root, split))
+    converted = (spec.train_id_file(root, split, stem) for stem in image_stems(spec, root, split))
     return any(path.is_file() for path in converted) or bool(label_stems(spec, root, split))
 
 

@@ -55,11 +55,11 @@ class Comparison:
 
     @cached_property
     def has_truth(self) -> bool:
-        return any(self._known("train_id_path", stem) for stem in self.stems)
+        return any(self._known("train_id_file", stem) for stem in self.stems)
 
     @cached_property
     def has_images(self) -> bool:
-        return any(self._known("image_path", stem) for stem in self.stems)
+        return any(self._known("image_file", stem) for stem in self.stems)
 
     @cached_property
     def missing(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 from daformer_lib.compare.comparison import Comparison, Size
 from daformer_lib.compare.sources import Ids, Model, PngFolder, RunSource, Source
@@ -138,6 +139,7 @@ def _matched(sources: Sequence[Source], ground: GroundTruth) -> list[tuple[str, 
 
 
 def _key(stem: str, whole: bool) -> str:
+    stem = normalize("NFC", stem)  # the same letters may be stored in two ways
     return stem if whole else PurePosixPath(stem).name
 
 

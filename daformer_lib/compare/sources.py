@@ -6,15 +6,18 @@ Both are read lazily, one image (or one snapshot) at a time, and give train ids.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
 import numpy as np
 
 from daformer_lib.files import color_mode, read_gray, read_palette
+from daformer_lib.folders import canonical, contents, in_words
 from daformer_lib.runs import Run
 from daformer_lib.specs import DatasetSpec
+from daformer_lib.texts import printable
 
 Model = Literal["pseudo-label", "student"]
 Ids = Literal["auto", "train", "own"]
@@ -188,9 +191,10 @@ def _steps(folder: Path) -> dict[int, Path]:
 def _label_files(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
     """Stem -> file, sorted by stem."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*.png")):
-        stem = path.relative_to(folder).with_suffix("").as_posix()
-        if path.name.startswith(".") or stem.endswith(NOT_LABELS):
+    listed = contents(folder)
+    for name in listed.files:
+        path, stem = folder / name, str(PurePosixPath(canonical(name, ".png")).with_suffix(""))
+        if path.suffix.lower() != ".png" or stem.endswith(NOT_LABELS):
             continue
         stem = _cut(stem, endings)
         if stem in found:
@@ -199,6 +203,9 @@ def _label_files(folder: Path, endings: Sequence[str]) -> dict[str, Path]:
                 f"{stem}; keep one kind in the folder, or say which by its suffix"
             )
         found[stem] = path
+    lost = in_words(one for one in listed.left_out if one.why.lost)
+    if lost:
+        warnings.warn(printable(f"label maps in {folder} that are not read: {lost}"), stacklevel=2)
     if not found:
         raise FileNotFoundError(
             f"{folder} is neither a run (no config.json) nor does it hold PNG label maps; "

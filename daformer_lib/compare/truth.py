@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +25,14 @@ class GroundTruth:
         self.spec.require_split(self.split)
 
     def path(self, kind: str, stem: str) -> Path:
-        """`kind`: "image_path" or "train_id_path"."""
+        """`kind`: "image_file" or "train_id_file"."""
         return getattr(self.spec, kind)(self.data_root, self.split, stem)
 
     @property
     def stems(self) -> list[str]:
         """Of the images and converted labels on disk; empty where there are none."""
-        of_labels = replace(self.spec, image_pattern=self.spec.train_id_pattern)
-        found = (spec.stems(self.data_root, self.split) for spec in (self.spec, of_labels))
+        keys = ("image_pattern", "train_id_pattern")
+        found = (self.spec.listing(self.data_root, self.split, key).files for key in keys)
         return sorted(set().union(*found))
 
     @property
@@ -47,10 +47,10 @@ class GroundTruth:
 
     def image(self, stem: str, size: tuple[int, int]) -> np.ndarray | None:
         """(H, W, 3) uint8 RGB at (width, height); None where there is no such file."""
-        path = self.path("image_path", stem)
+        path = self.path("image_file", stem)
         return resize_image(read_image(path), size) if path.is_file() else None
 
     def truth(self, stem: str, size: tuple[int, int]) -> np.ndarray | None:
         """(H, W) uint8 train ids at (width, height); None where there is no such file."""
-        path = self.path("train_id_path", stem)
+        path = self.path("train_id_file", stem)
         return resize_label(read_gray(path), size) if path.is_file() else None

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daformer_lib.data.class_stats import read_class_stats, stats_path
-from daformer_lib.data.on_disk import conversion_command, label_stems, remedy
+from daformer_lib.data.on_disk import conversion_command, label_stems, reading_notes, remedy
+from daformer_lib.folders import contents
 from daformer_lib.specs import DatasetSpec
 
 
@@ -65,6 +66,7 @@ class SplitCheck:
     converted: int  # train-id files
     listed: int | None  # usable pairs in the class statistics; None without statistics
     problems: tuple[str, ...]  # each says what is wrong and what to do
+    remarks: tuple[str, ...] = ()  # what is wrong only if it is not meant
 
     @property
     def ok(self) -> bool:
@@ -90,7 +92,7 @@ def check_split(spec: DatasetSpec, data_root: str | Path, split: str) -> SplitCh
     known = EXPECTED.get(spec.name, {}).get(split)
     images = set(spec.stems(data_root, split))
     labels = set(label_stems(spec, data_root, split))
-    converted = images & set(_converted_stems(spec, data_root, split))
+    converted = images & set(spec.listing(data_root, split, "train_id_pattern").files)
     stats = read_class_stats(spec, data_root, split)
     found = SplitCheck(
         dataset=spec.name,
@@ -103,15 +105,11 @@ def check_split(spec: DatasetSpec, data_root: str | Path, split: str) -> SplitCh
         listed=None if stats is None else len(stats.stems),
         problems=(),
     )
-    problems = [*_image_problems(found, spec, data_root)]
+    notes = reading_notes(spec, data_root, split)
+    problems = [*_image_problems(found, spec, data_root), *notes.problems]
     if images and found.labelled:
         problems += _label_problems(found, spec, data_root, images, labels)
-    return dataclasses.replace(found, problems=tuple(problems))
-
-
-def _converted_stems(spec: DatasetSpec, data_root: str | Path, split: str) -> list[str]:
-    results = dataclasses.replace(spec, image_pattern=spec.train_id_pattern)
-    return results.stems(data_root, split)
+    return dataclasses.replace(found, problems=tuple(problems), remarks=tuple(notes.remarks))
 
 
 def _image_problems(found: SplitCheck, spec: DatasetSpec, data_root: str | Path) -> Iterable[str]:
@@ -137,6 +135,10 @@ def _label_problems(
     if bare:
         first = spec.label_path(data_root, found.split, bare[0])
         yield f"{len(bare):,} images have no label (first: {first}). {remedy(spec)}"
+    orphans = sorted(labels - images)
+    if orphans:
+        first = spec.label_file(data_root, found.split, orphans[0])
+        yield f"{len(orphans):,} labels have no image (first: {first}). {remedy(spec)}"
     usable = len(images & labels)
     if found.converted < usable:
         yield f"{usable - found.converted:,} labels are not converted; run: {command}"
@@ -156,11 +158,9 @@ def _misplaced(spec: DatasetSpec, data_root: str | Path) -> Path | None:
     before, ending = spec.image_pattern.split("{stem}")
     folder = before.split("/")[0]
     right = {
-        spec.image_path(data_root, split, stem)
-        for split in spec.splits
-        for stem in spec.stems(data_root, split)
+        path for split in spec.splits for path in spec.listing(data_root, split).files.values()
     }
-    for path in root.rglob(f"*{ending}"):
-        if path not in right and folder in path.relative_to(root).parts[:-1]:
-            return path
+    for path in contents(root).files:
+        if path.endswith(ending) and path not in right and folder in path.split("/")[:-1]:
+            return root / path
     return None

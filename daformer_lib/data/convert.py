@@ -30,7 +30,7 @@ from daformer_lib.data.class_stats import (
     results_mark,
     write_class_stats,
 )
-from daformer_lib.data.on_disk import image_stems, label_stems, remedy
+from daformer_lib.data.on_disk import image_stems, label_stems, reading_notes, remedy
 from daformer_lib.progress import Progress, Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec
 from daformer_lib.stopping import process_pool
@@ -135,10 +135,10 @@ def convert_pair(
     spec: DatasetSpec, data_root: str | Path, split: str, stem: str, since: int = 0
 ) -> Outcome:
     """Convert one pair, or keep a result that is newer than its label and than ``since`` (ns)."""
-    own = spec.label_path(data_root, split, stem)
-    result = spec.train_id_path(data_root, split, stem)
+    own = spec.label_file(data_root, split, stem)
+    result = spec.train_id_file(data_root, split, stem)
     try:
-        size = _checked_size(spec.image_path(data_root, split, stem))
+        size = _checked_size(spec.image_file(data_root, split, stem))
         if own == result:  # ACDC's label files are train ids: only count
             ids, kept = _read_own(spec, own, size), True
         else:
@@ -290,5 +290,6 @@ def main(default_spec: str, arguments: Sequence[str] | None = None) -> int:
         print(f"error: {complaint(error)}", file=sys.stderr)
         return 1
     for summary in summaries:
-        print(printable(summary.text()))
+        notes = reading_notes(spec, options.data_root, summary.split)
+        print(printable("\n  ".join([summary.text(), *notes.problems, *notes.remarks])))
     return 0 if all(summary.usable for summary in summaries) else 1

@@ -65,7 +65,7 @@ class SegmentationDataset:
 
     def full_label(self, index: int) -> np.ndarray:
         """(H, W) uint8 train ids at the label file's own size, which evaluation compares at."""
-        path = self.spec.train_id_path(self.data_root, self.split, self.stems[index])
+        path = self.spec.train_id_file(self.data_root, self.split, self.stems[index])
         try:
             return self._known_ids(files.read_gray(path), path)
         except FileNotFoundError:
@@ -101,7 +101,7 @@ class SegmentationDataset:
 
     def label_size(self) -> tuple[int, int]:
         """(width, height) of the first label file: what its pixels are counted on."""
-        path = self.spec.train_id_path(self.data_root, self.split, self.stems[0])
+        path = self.spec.train_id_file(self.data_root, self.split, self.stems[0])
         return files.image_size(path)
 
     @property
@@ -109,7 +109,7 @@ class SegmentationDataset:
         return conversion_command(self.spec, self.data_root)
 
     def _read_image(self, index: int) -> np.ndarray:
-        path = self.spec.image_path(self.data_root, self.split, self.stems[index])
+        path = self.spec.image_file(self.data_root, self.split, self.stems[index])
         try:
             return files.read_image(path)
         except FileNotFoundError:
@@ -215,7 +215,7 @@ def _labelled_stems(
             )
         return list(stats.stems)
     stems = image_stems(spec, data_root, split)
-    missing = [s for s in stems if not spec.train_id_path(data_root, split, s).is_file()]
+    missing = [s for s in stems if not spec.train_id_file(data_root, split, s).is_file()]
     if missing:
         raise FileNotFoundError(
             f"{len(missing)} of {len(stems)} images of {spec.name}/{split} have no train-id label "

@@ -26,7 +26,7 @@ from daformer_lib.data.mistakes import (
     sample_label,
     total_values,
 )
-from daformer_lib.data.on_disk import label_stems, spread
+from daformer_lib.data.on_disk import label_stems, reading_notes, spread
 from daformer_lib.data.rare_class import (
     rcs_probabilities,
     scaled_min_crop_pixels,
@@ -92,21 +92,23 @@ def inspect_split(
     stems = spec.stems(data_root, split)
     labels = label_stems(spec, data_root, split)
     pairs = tuple(sorted(set(stems) & set(labels)))
-    problems: list[str] = [*_other_endings(spec, data_root, split)] if not stems else []
+    problems: list[str] = []
     stats = None
     if pairs:
         stats, skipped = _statistics(spec, data_root, split, pairs, workers, report)
         problems += [f"skipped {stem}: {why}" for stem, why in skipped]
-    image_sizes, broken = _sizes([spec.image_path(data_root, split, stem) for stem in stems])
+    image_sizes, broken = _sizes([spec.image_file(data_root, split, stem) for stem in stems])
     problems += broken
     chosen = spread(pairs, sample)
     samples = tuple(_samples(spec, data_root, split, chosen))
-    label_sizes, _ = _sizes([spec.label_path(data_root, split, stem) for stem in chosen])
-    remarks: list[str] = []
+    label_sizes, _ = _sizes([spec.label_file(data_root, split, stem) for stem in chosen])
+    notes = reading_notes(spec, data_root, split)
+    remarks = notes.remarks
     if stems and not labels:
         # Training images come first in `splits`; a split that is there to be scored needs labels.
         training = split == spec.splits[0]
         (remarks if training else problems).append(_unlabelled(spec, data_root, split))
+        problems += notes.problems
     else:
         problems += check_split(spec, data_root, split).problems
     mistakes = (*find_mistakes(spec, samples), *_absent(spec, stats))
@@ -146,12 +148,12 @@ def contact_sheet(
     shape: Size | None = None
     for stem in stems:
         try:
-            image = files.read_image(spec.image_path(data_root, split, stem))
+            image = files.read_image(spec.image_file(data_root, split, stem))
         except (files.BrokenImage, OSError):  # named among the problems
             continue
         shape = shape or (TILE, max(1, round(TILE * image.shape[0] / image.shape[1])))
         pictures.append(cv2.resize(image, shape, interpolation=cv2.INTER_AREA))
-        path = spec.label_path(data_root, split, stem)
+        path = spec.label_file(data_root, split, stem)
         if path.is_file():
             ids = cv2.resize(train_ids(spec, path), shape, interpolation=cv2.INTER_NEAREST)
             pictures.append(label_colours(ids, spec.palette))
@@ -191,7 +193,7 @@ def _samples(
 ) -> Iterator[LabelSample]:
     for stem in stems:
         try:
-            yield sample_label(spec, stem, spec.label_path(data_root, split, stem))
+            yield sample_label(spec, stem, spec.label_file(data_root, split, stem))
         except (files.BrokenImage, OSError):  # the conversion has named it
             continue
 
@@ -215,19 +217,3 @@ def _unlabelled(spec: DatasetSpec, data_root: str | Path, split: str) -> str:
         f"no labels: expected files like {expected}. Fine for a target's training images; a source "
         "needs them to train, and a target's val split to be scored"
     )
-
-
-def _other_endings(spec: DatasetSpec, data_root: str | Path, split: str) -> Iterator[str]:
-    """No image was found: are there files of another ending where they should be?"""
-    before, after = spec.image_pattern.format(split=split, stem="\0").split("\0")
-    folder = spec.root(data_root) / before
-    folder = folder if before.endswith("/") or not before else folder.parent
-    endings = Counter(path.suffix for path in folder.rglob("*") if path.is_file())
-    wanted = "." + after.rsplit(".", 1)[-1]
-    others = {ending: n for ending, n in endings.most_common(3) if ending != wanted}
-    if others:
-        listed = ", ".join(f"{n} {ending or '(none)'}" for ending, n in others.items())
-        yield (
-            f"{folder} holds files with other endings ({listed}) than image_pattern's "
-            f"{wanted}; write the ending as it is, capitals included"
-        )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from daformer_lib.folders import SEEN, LeftOut, few, in_words
+from daformer_lib.listing import PatternKey
 from daformer_lib.specs import DatasetSpec
 
 T = TypeVar("T")
@@ -14,27 +16,65 @@ T = TypeVar("T")
 
 def image_stems(spec: DatasetSpec, data_root: str | Path, split: str) -> list[str]:
     """Sorted stems of the images on disk; an error says what was expected where."""
-    stems = spec.stems(data_root, split)
-    if not stems:
+    listing = spec.listing(data_root, split)
+    if not listing.files:
         expected = spec.image_path(data_root, split, "<name>")
+        there = f" Not read: {in_words(listing.left_out)}." if listing.left_out else ""
         raise FileNotFoundError(
-            f"no images of {spec.name}/{split}: expected files like {expected}. {remedy(spec)}"
+            f"no images of {spec.name}/{split}: expected files like {expected}.{there} "
+            f"{remedy(spec)}"
         )
-    return stems
+    return list(listing.files)
 
 
 def label_stems(spec: DatasetSpec, data_root: str | Path, split: str) -> list[str]:
     """Sorted stems of the data set's own label files on disk, without converted ones."""
-    of_labels = dataclasses.replace(spec, image_pattern=spec.label_pattern)
-    stems = of_labels.stems(data_root, split)
+    listing = spec.listing(data_root, split, "label_pattern")
+    stems = list(listing.files)
+    if any(one.why is SEEN for one in listing.left_out):
+        # Images of several folders may share the labels of one, by links: a folder is listed once.
+        others = (s for s in spec.stems(data_root, split) if s not in listing.files)
+        shared = [s for s in others if spec.label_file(data_root, split, s).is_file()]
+        stems = sorted(stems + shared, key=lambda stem: stem.split("/"))
     if spec.label_pattern == spec.train_id_pattern:
         return stems
     # In GTA's folder, 00001_labelTrainIds.png looks like the label of an image of that name.
-    of_results = dataclasses.replace(spec, image_pattern=spec.train_id_pattern)
-    results = {
-        spec.train_id_path(data_root, split, stem) for stem in of_results.stems(data_root, split)
-    }
-    return [stem for stem in stems if spec.label_path(data_root, split, stem) not in results]
+    results = set(spec.listing(data_root, split, "train_id_pattern").files.values())
+    return [stem for stem in stems if listing.files.get(stem) not in results]
+
+
+@dataclass(frozen=True)
+class Notes:
+    """How the folders of a split are read, where that needs a word."""
+
+    left_out: tuple[LeftOut, ...]
+    respelled: tuple[str, ...]  # read, though the patterns spell the names otherwise
+
+    @property
+    def problems(self) -> list[str]:
+        """What is not read, though it may be meant."""
+        lost = in_words(one for one in self.left_out if one.why.lost)
+        return [f"not read: {lost}"] if lost else []
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is rightly not read, and what is read under another spelling."""
+        rest = in_words(one for one in self.left_out if not one.why.lost)
+        read = few(self.respelled)
+        return [f"not read: {rest}"] * bool(rest) + [
+            f"read, though the patterns spell them otherwise: {read}"
+        ] * bool(read)
+
+
+def reading_notes(spec: DatasetSpec, data_root: str | Path, split: str) -> Notes:
+    """What in the folders of images and labels is not read as the patterns say."""
+    keys: tuple[PatternKey, ...] = ("image_pattern", "label_pattern")
+    found = [spec.listing(data_root, split, key) for key in keys]
+    # Where images and labels share a folder, each file is named once, by what it is as an image.
+    left_out = {one.path: one for listing in found[::-1] for one in listing.left_out}
+    return Notes(
+        tuple(left_out.values()), tuple(path for listing in found for path in listing.respelled)
+    )
 
 
 def conversion_command(spec: DatasetSpec, data_root: str | Path) -> str:

@@ -58,10 +58,10 @@ class PreparedSplit:
             self._write(self.folder / f"{stem}.label.npy", label, self._label_source(stem))
 
     def _image_source(self, stem: str) -> Path:
-        return self.spec.image_path(self.data_root, self.split, stem)
+        return self.spec.image_file(self.data_root, self.split, stem)
 
     def _label_source(self, stem: str) -> Path:
-        return self.spec.train_id_path(self.data_root, self.split, stem)
+        return self.spec.train_id_file(self.data_root, self.split, stem)
 
     def _current(self, path: Path, source: Path) -> np.ndarray | None:
         try:
@@ -130,7 +130,7 @@ def needed_bytes(dataset: SegmentationDataset, count: int) -> int:
     """Disk for that many images, by the size of the first."""
     if not count:
         return 0
-    first = dataset.spec.image_path(dataset.data_root, dataset.split, dataset.stems[0])
+    first = dataset.spec.image_file(dataset.data_root, dataset.split, dataset.stems[0])
     spec = dataset.spec
     width, height = fit_size(files.image_size(first), spec.size, spec.keep_ratio)
     return count * (width * height * (4 if dataset.labelled else 3) + 256)
