@@ -194,21 +194,27 @@ def on_disk(path: Path) -> Path:
     """
     if os.path.isfile(path):
         return path
-    folder = folder_on_disk(path.parent)
-    for ending in _endings(path.suffix):
-        for name in _forms(path.name.removesuffix(path.suffix) + ending):
-            if os.path.isfile(folder / name):
-                return folder / name
+    for folder in _spelled_folders(path.parent):
+        for ending in _endings(path.suffix):
+            for name in _forms(path.name.removesuffix(path.suffix) + ending):
+                if os.path.isfile(folder / name):
+                    return folder / name
     return path
 
 
 def folder_on_disk(folder: Path) -> Path:
-    """The same for a folder: its name, and those above it, may be composed or not."""
-    if os.path.isdir(folder) or folder.name in ("", ".."):
-        return folder
-    parent = folder_on_disk(folder.parent)
-    found = (parent / name for name in _forms(folder.name) if os.path.isdir(parent / name))
-    return next(found, folder)
+    """The same for a folder."""
+    return next(_spelled_folders(folder), folder)
+
+
+def _spelled_folders(folder: Path) -> Iterator[Path]:
+    """All folders whose names, or those above them, are spellings of this one, itself first."""
+    if str(folder).isascii():
+        yield folder
+        return
+    for above in _spelled_folders(folder.parent):
+        spelled = (above / name for name in dict.fromkeys(_forms(folder.name)))
+        yield from (place for place in spelled if os.path.isdir(place))
 
 
 def in_words(left_out: Iterable[LeftOut]) -> str:

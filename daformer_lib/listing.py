@@ -89,20 +89,23 @@ def _by_stem(
     spec: DatasetSpec, split: str, key: PatternKey, root: Path, paths: list[str]
 ) -> tuple[dict[str, tuple[str, str]], list[str], list[str]]:
     """stem -> (path as the pattern spells it, path on disk); what does not fit; what is double."""
-    found: dict[str, tuple[str, str]] = {}
-    rest, twice = [], []
+    by_stem: dict[str, list[str]] = {}
+    names, rest = {}, []
     for path in paths:
         name, stem = _read_as(getattr(spec, key), split, path)
         if stem is None:
             rest.append(path)
-        elif stem in found:
-            kept = on_disk(root / name).relative_to(root).as_posix()  # as it will be opened
-            twice.append(found[stem][1] if kept == path else path)
-            found[stem] = (name, kept)
         else:
-            found[stem] = (name, path)
-    order = sorted(found, key=lambda stem: found[stem][0].split("/"))
-    return {stem: found[stem] for stem in order}, rest, twice
+            by_stem.setdefault(stem, []).append(path)
+            names[stem] = name
+    found, twice = {}, []
+    for stem in sorted(names, key=lambda stem: names[stem].split("/")):
+        kept = by_stem[stem][0]
+        if len(by_stem[stem]) > 1:  # the one that will be opened
+            kept = on_disk(root / names[stem]).relative_to(root).as_posix()
+            twice += [path for path in by_stem[stem] if path != kept]
+        found[stem] = (names[stem], kept)
+    return found, rest, twice
 
 
 def _read_as(pattern: str, split: str, path: str) -> tuple[str, str | None]:

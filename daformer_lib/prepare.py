@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ from daformer_lib.data.convert import convert, is_current
 from daformer_lib.data.fields import FIELD_SPECS, SMOKE_FIELDS, FieldCounts, make_fields
 from daformer_lib.data.mini import MINI_NAMES, SMOKE_COUNTS, MiniCounts, make_mini
 from daformer_lib.data.on_disk import reading_notes
-from daformer_lib.folders import NO_IMAGE, in_words
+from daformer_lib.folders import NO_IMAGE, LeftOut, in_words
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec, get_specs
 from daformer_lib.texts import printable
@@ -76,14 +77,15 @@ def _convert(spec: DatasetSpec, data_root: str, split: str, needed: bool, report
 
 def _say_what_is_left_out(data: DataConfig, specs: Sequence[DatasetSpec]) -> None:
     """One line for all sets; texts and the like beside the images are not worth one here."""
-    told = []
+    named: dict[str, LeftOut] = {}
     for spec in specs:
         for split in spec.splits:
-            left_out = reading_notes(spec, data.data_root, split).left_out
-            named = in_words(one for one in left_out if one.why is not NO_IMAGE)
-            told += [f"not read of {spec.name}/{split}: {named}"] if named else []
-    if told:
-        warnings.warn(printable(". ".join(told)), stacklevel=3)
+            for one in reading_notes(spec, data.data_root, split).left_out:
+                path = os.path.join(spec.folder or spec.name, one.path)  # keeps a folder's "/"
+                named[path] = LeftOut(path, one.why)
+    said = in_words(one for one in named.values() if one.why is not NO_IMAGE)
+    if said:
+        warnings.warn(printable(f"not read: {said}"), stacklevel=3)
 
 
 def _warn_of_padding(data: DataConfig, specs: Sequence[DatasetSpec]) -> None:

@@ -1,5 +1,6 @@
 """`predict` from the command line: which files it takes, what it writes, what it skips."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -66,6 +67,24 @@ def test_files_folders_and_globs(photos, tmp_path, monkeypatch):
     assert names(find_images([photos, f"{photos}/*.png"], out)) == ["a", "night/b", "night/deep/c"]
     monkeypatch.chdir(photos)
     assert names(find_images(["*.png", "night"], out)) == ["a", "b", "deep/c"]
+
+
+def test_hidden_files_are_named_and_linked_folders_followed(photos, model_file, tmp_path, capsys):
+    shutil.move(photos / "night", tmp_path / "elsewhere")
+    (photos / "night").symlink_to(tmp_path / "elsewhere")
+    (photos / "night" / "deep" / "round").symlink_to(photos)
+    (photos / ".ipynb_checkpoints").mkdir()
+    shutil.copy(photos / "a.png", photos / ".ipynb_checkpoints" / "a-checkpoint.png")
+    (photos / "._a.png").write_bytes(b"")
+    for entry in (str(photos), f"{photos}/**/*", f"{photos}/**"):
+        assert names(find_images([entry], tmp_path / "out")) == ["a", "night/b", "night/deep/c"]
+    with pytest.raises(FileNotFoundError, match="no image"):
+        find_images([f"{photos}/.*.png"], tmp_path / "out")
+    assert predict(model_file, tmp_path / "out", "--images", photos) == 0
+    shown = capsys.readouterr()
+    assert "labelled 3 of 3 images" in shown.out
+    assert "not labelled: 2 hidden or system files" in shown.err and "._a.png" in shown.err
+    assert "1 links to folders that are read already" in shown.err
 
 
 def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path):

@@ -90,6 +90,22 @@ def replaced(old: str, new: str) -> str:
         (replaced("{split}/photos", "{split/photos"), "image_pattern .* has an unpaired brace"),
         (replaced("{split}/photos", "photos"), r"lacks {split}, so \['train', 'val'\] would be"),
         (replaced("{split}/masks", "/masks"), "label_pattern '/masks/{stem}.png'"),
+        (
+            replaced('"{split}/masks/{stem}.png"', r"'{split}\masks\{stem}.png'"),
+            r"label_pattern '.*' holds a back-slash; .* write '{split}/masks/{stem}\.png'",
+        ),
+        (
+            replaced("{split}/photos", r"{split}\photos"),
+            "unknown escape character .* separated by '/', not by a back-slash",
+        ),
+        (replaced("{split}/train_ids", r"{split}\train_ids"), "holds a sign that cannot be seen"),
+        (
+            FIELDS + r"include: night\*" + "\n",
+            r"include 'night.*' holds a back-slash; .*'night/\*'",
+        ),
+        (replaced("[train, val]", r"[train, val\a]"), r"splits 'val.*' holds a back-slash"),
+        (replaced("train_ids/{stem}.png", ".{stem}.png"), "train_id_pattern .* names hidden files"),
+        (replaced("masks/{stem}.png", "{stem}/.m.png"), "label_pattern .* names hidden files"),
         (replaced("masks/{stem}.png", "photos/{stem}.jpg"), "label_pattern is the same as image"),
         (replaced("train_ids/{stem}.png", "masks/{stem}.png"), "must hold train ids"),
         (

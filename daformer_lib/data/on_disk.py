@@ -60,21 +60,24 @@ class Notes:
     def remarks(self) -> list[str]:
         """What is rightly not read, and what is read under another spelling."""
         rest = in_words(one for one in self.left_out if not one.why.lost)
-        read = few(self.respelled)
-        return [f"not read: {rest}"] * bool(rest) + [
-            f"read, though the patterns spell them otherwise: {read}"
-        ] * bool(read)
+        remarks = [f"not read: {rest}"] if rest else []
+        if self.respelled:
+            remarks.append(
+                f"read: {len(self.respelled):,} files whose names the patterns spell otherwise "
+                f"({few(self.respelled)})"
+            )
+        return remarks
 
 
 def reading_notes(spec: DatasetSpec, data_root: str | Path, split: str) -> Notes:
     """What in the folders of images and labels is not read as the patterns say."""
     keys: tuple[PatternKey, ...] = ("image_pattern", "label_pattern")
     found = [spec.listing(data_root, split, key) for key in keys]
-    # Where images and labels share a folder, each file is named once, by what it is as an image.
-    left_out = {one.path: one for listing in found[::-1] for one in listing.left_out}
-    return Notes(
-        tuple(left_out.values()), tuple(path for listing in found for path in listing.respelled)
-    )
+    left_out: dict[str, LeftOut] = {}
+    for one in (one for listing in found for one in listing.left_out):
+        left_out.setdefault(one.path, one)  # in a folder of both, by what it is as an image
+    respelled = tuple(path for listing in found for path in listing.respelled)
+    return Notes(tuple(left_out.values()), respelled)
 
 
 def conversion_command(spec: DatasetSpec, data_root: str | Path) -> str:

@@ -150,9 +150,9 @@ INSPECTED = [
     ("label without an image", inspected(lambda p: p.image().unlink()),
      r"skipped p1: the label has no image"),
     ("image that is a folder", inspected(lambda p: folder(p.image())),
-     r"skipped p1: broken image: .*p1\.png: this is a folder, a file was expected"),
+     r"empty folders that are named like images \(train/img/p1\.png/\): put the image in"),
     ("image that links to itself", inspected(lambda p: loop(p.image())),
-     r"skipped p1: broken image: .*p1\.png: these symbolic links lead round in a circle"),
+     r"skipped p1: the label has no image.*lead nowhere \(train/img/p1\.png\): mend or"),
 ]  # fmt: skip
 OTHER = [
     ("label values outside the map", inspected(
@@ -172,7 +172,7 @@ OTHER = [
      r"own/train: 0 images.*no images: expected files like .*own.yaml", 1),
     ("images of another ending", inspected(lambda p: [
         p.image(f"p{i}.png").rename(p.image(f"p{i}.jpg")) for i in range(2)]),
-     r"other endings \(2 \.jpg\).*write the ending as it is", 1),
+     r"2 images with another ending .*\(train/img/p0\.jpg.*give the pattern their ending", 1),
     ("an unknown split", lambda p: (p.spec(), inspect(p, "--split", "trian"))[1],
      r"own has no split 'trian'; did you mean train\?"),
     ("training without any image", trained(
@@ -217,6 +217,10 @@ OTHER = [
      r"no file or folder photos/b\.png"),
     ("a wildcard that leads out", predicted(lambda p: p.photo("c.png"), "photos/../*/../c.png"),
      r"would be written outside the output folder.*without '\.\.' after a wildcard"),
+    ("a link among photos that leads nowhere", predicted(
+        lambda p: (p.root / "photos/b.png").symlink_to("gone.png")),
+     r"not labelled: 1 links that lead nowhere \(photos/b\.png\): mend.*labelled 1 of 1", 1,
+     ("runs/*/a_*.png",)),
     ("a name with no room for an ending", predicted(lambda p: p.photo(f"photos/{'n' * 245}.png")),
      r"outputs would have names of 260 bytes, and disks take 255; shorten the name"),
 ]  # fmt: skip

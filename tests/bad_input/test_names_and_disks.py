@@ -142,6 +142,25 @@ def test_pairs_that_training_leaves_out_are_told(place):
         prepare(data, "smoke")
 
 
+def test_what_is_not_read_is_told_in_one_line_when_a_training_starts(place):
+    from daformer_lib.config import DataConfig
+
+    name = place.spec()
+    for split in ("train", "val"):
+        place.pairs(split=split)
+        place.image("._p0.png", split).write_bytes(b"")
+    place.image("notes.txt").write_bytes(b"")
+    place.image("p7.png").symlink_to("gone")
+    data = DataConfig(source=name, target=name, data_root="data", crop=(32, 64))
+    with pytest.warns(UserWarning) as told:
+        prepare(data, "smoke")
+    assert [str(warning.message) for warning in told] == [
+        "not read: 2 hidden or system files (own/train/img/._p0.png, own/val/img/._p0.png): "
+        "nothing to do: these are no images; 1 links that lead nowhere (own/train/img/p7.png): "
+        "mend or remove them"
+    ]
+
+
 def test_a_crop_larger_than_the_images_is_padded_with_a_warning(place):
     """As in the authors' code; but nothing is learned from padding, so its share is said."""
     from daformer_lib.config import DataConfig

@@ -94,6 +94,18 @@ def test_confidence_beside_or_elsewhere(tmp_path):
     assert source.has_confidence and (source.confidence(0, "i") == 77).all()
 
 
+def test_label_maps_behind_links_and_with_other_spellings(tmp_path):
+    store = tmp_path / "store"
+    write_png(store / "a.png", np.zeros((4, 8), np.uint8)).rename(store / "a_labels.PNG")
+    (tmp_path / "maps" / ".hidden").mkdir(parents=True)
+    (tmp_path / "maps" / "city").symlink_to(store)
+    write_png(tmp_path / "maps" / ".hidden" / "b.png", np.zeros((4, 8), np.uint8))
+    (tmp_path / "maps" / "c.png").symlink_to("gone")
+    with pytest.warns(UserWarning, match=r"not read: 1 links that lead nowhere \(c\.png\)"):
+        source = PngFolder(tmp_path / "maps", CITYSCAPES, ids="train")
+    assert source.stems == ("city/a",)
+
+
 def test_folders_named_step_are_steps(tmp_path):
     for step, value in ((100, 0), (200, 3)):
         write_png(tmp_path / f"step_{step:06d}" / "i.png", np.full((2, 2), value, np.uint8))

@@ -72,6 +72,24 @@ def test_a_missing_label_is_named(tmp_path, tiny, four_expected):
     assert "1 images have no label" in found.problems[0] and "00002.png" in found.problems[0]
 
 
+def test_files_that_are_not_read_are_named_and_a_label_without_image_is_too(tmp_path, tiny, capsys):
+    spec = tiny.make(tmp_path, "minigta", count=3)
+    convert(spec, tmp_path, "train")
+    arguments = ["check-data", "--datasets", "minigta", "--data-root", str(tmp_path)]
+    folder = tmp_path / "minigta" / "images"
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / "00001.png").rename(folder / "00001.PNG")
+    assert cli.main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "not read: 1 hidden or system files (images/.ipynb_checkpoints/)" in said
+    assert "read: 1 files whose names the patterns spell otherwise (images/00001.PNG)" in said
+    (folder / "00002.png").rename(folder / "00002.jpg")
+    assert cli.main(arguments) == 1
+    said = capsys.readouterr().out
+    assert "1 images with another ending than the pattern's (images/00002.jpg)" in said
+    assert "1 labels have no image (first: " in said and "00002.png" in said
+
+
 def test_statistics_older_than_the_files_are_noticed(tmp_path, tiny, four_expected):
     spec = tiny.make(tmp_path, "gta", count=3)
     convert(spec, tmp_path, "train")

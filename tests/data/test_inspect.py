@@ -90,11 +90,26 @@ def test_images_that_are_there_to_be_scored_need_labels(tmp_path):
 
 
 def test_no_images_and_the_ending_that_was_meant(tmp_path):
-    path = tmp_path / "own" / "train" / "img" / "a.JPG"
-    files.write_png(path.with_suffix(".png"), np.zeros((8, 8, 3), np.uint8)).rename(path)
+    files.write_png(tmp_path / "own/train/img/a.png", np.zeros((8, 8, 3), np.uint8))
     seen = inspect_split(SPEC, tmp_path, "train")
-    assert "other endings (1 .JPG) than image_pattern's .jpg" in seen.problems[0]
-    assert "no images: expected files like" in seen.problems[1]
+    assert "no images: expected files like" in seen.problems[0]
+    assert "1 images with another ending than the pattern's (train/img/a.png)" in seen.problems[1]
+
+
+def test_what_is_not_read_is_a_problem_if_it_may_be_meant_and_else_a_remark(tmp_path):
+    write_set(tmp_path, [stripes(0, 1, 2, 2)])
+    folder = tmp_path / "own/train/img"
+    (folder / "p0.jpg").rename(folder / "p0.JPG")
+    (folder / "._p0.jpg").write_bytes(b"")
+    for labelled in (True, False):
+        seen = inspect_split(SPEC, tmp_path, "train")
+        assert seen.problems == () and (seen.images, seen.labels) == (1, labelled)
+        assert "not read: 1 hidden or system files (train/img/._p0.jpg)" in seen.remarks[0]
+        assert "read: 1 files whose names the patterns spell otherwise" in seen.remarks[1]
+        SPEC.label_path(tmp_path, "train", "p0").unlink(missing_ok=True)
+    (folder / "p1.jpg").symlink_to("gone")
+    told = inspect_split(SPEC, tmp_path, "train").problems
+    assert told == ("not read: 1 links that lead nowhere (train/img/p1.jpg): mend or remove them",)
 
 
 def test_pairs_that_do_not_fit_are_named(tmp_path):
