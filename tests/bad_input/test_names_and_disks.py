@@ -152,7 +152,7 @@ def test_what_is_not_read_is_told_in_one_line_when_a_training_starts(place):
     place.image("notes.txt").write_bytes(b"")
     place.image("p7.png").symlink_to("gone")
     data = DataConfig(source=name, target=name, data_root="data", crop=(32, 64))
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning, match="not read") as told:
         prepare(data, "smoke")
     assert [str(warning.message) for warning in told] == [
         "not read: 2 hidden or system files (own/train/img/._p0.png, own/val/img/._p0.png): "
