@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 PatternKey = Literal["image_pattern", "label_pattern", "train_id_pattern"]
 PATTERNS: tuple[PatternKey, ...] = ("image_pattern", "label_pattern", "train_id_pattern")
 # What the kit itself writes into a data set's folder, besides train ids.
-OWN_FILES = (".prepared/*", ".conversion_*", "sample_class_stats_*.json", ".*.part", ".*.lock")
+OWN_FILES = (
+    ".prepared/*", ".conversion_*", "sample_class_stats*.json", ".sample_class_stats*", ".*.part",
+    ".*.lock",
+)  # fmt: skip
 
 TWICE = Why(
     "files whose names differ from another's only in the ending or in how letters are stored",
