@@ -12,7 +12,7 @@ import tyro
 
 from daformer_lib import compare_commands, data_commands, model_commands, recipes, speed_commands
 from daformer_lib.data.mini import MINI_NAMES, make_mini
-from daformer_lib.prepare import WORKERS, mini_counts, prepare
+from daformer_lib.prepare import WORKERS, bring_up_to_date, mini_counts, prepare
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
 from daformer_lib.settings import with_settings
@@ -79,6 +79,7 @@ def train_command(
     stop_after: int | None = None,
     devices: int | None = None,
     nodes: int | None = None,
+    recheck: bool = False,
     settings: speed_commands.Settings = (),
 ) -> None:
     """Train one row of the course or the paper; started again, it goes on where it stopped.
@@ -86,6 +87,8 @@ def train_command(
     Args:
         devices, nodes: GPUs (without one: processes) on each machine, and machines; by default what
             torchrun says, else one. See docs/scaling.md.
+        recheck: read every image and label to see whether it has changed since it was converted,
+            not only those whose size or times differ.
         settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
     """
     from daformer_lib.processes import default_fabric, prepare_lock, start_processes
@@ -95,7 +98,7 @@ def train_command(
     experiment = recipes.experiment(row, profile, seed, source, target, data_root)
     experiment = with_settings(experiment, settings)
     with prepare_lock(output_dir):
-        prepare_with_bar(experiment, profile)
+        prepare_with_bar(experiment, profile, recheck)
     folder = run_folder(experiment, output_dir)
     fabric = default_fabric(experiment, devices, nodes)
     start_processes(fabric)
@@ -132,8 +135,14 @@ def study(
     target: str | None = None,
     data_root: str | None = None,
     jobs: int = 2,
+    recheck: bool = False,
 ) -> None:
-    """Rows x seeds as separate processes; finished runs are skipped; prints a table."""
+    """Rows x seeds as separate processes; finished runs are skipped; prints a table.
+
+    Args:
+        recheck: read every image and label to see whether it has changed since it was converted,
+            not only those whose size or times differ.
+    """
     from daformer_lib.studies import (
         absent_classes,
         collect,
@@ -151,7 +160,7 @@ def study(
         for seed in seeds
         for row in rows
     ]
-    prepare_with_bar(wanted[0], profile)
+    prepare_with_bar(wanted[0], profile, recheck)
     with Progress(None, "study") as bar:
         runs = run_all(wanted, output_dir, jobs, bar)
     if results is not None:
@@ -169,9 +178,14 @@ def study(
 @app.command(name="evaluate")
 def evaluate_command(
     run: Path, split: str = "val", model: Literal["student", "teacher"] = "student",
-    target: str | None = None, data_root: str | None = None,
+    target: str | None = None, data_root: str | None = None, recheck: bool = False,
 ) -> None:  # fmt: skip
-    """Per-class IoU of a trained run on a split of its target, or of another set."""
+    """Per-class IoU of a trained run on a split of its target, or of another set.
+
+    Args:
+        recheck: read every image and label to see whether it has changed since it was converted,
+            not only those whose size or times differ.
+    """
     from daformer_lib.evaluate import absence_notes, evaluate, percent
     from daformer_lib.inference import load_network, working_device
     from daformer_lib.specs import check_same_classes, get_spec
@@ -185,6 +199,8 @@ def evaluate_command(
         check_same_classes([get_spec(experiment.data.target), get_spec(target)])
         experiment = experiment.changed(data={"target": target})
     spec, device = get_spec(experiment.data.target), working_device()
+    with Progress(None, "data") as bar:
+        bring_up_to_date(spec, experiment.data.data_root, split, report=bar, recheck=recheck)
     samples = evaluation_samples(experiment, split, None)
     network = load_network(opened, model).to(device)
     scores = evaluate(network, samples, spec.num_classes, device)
@@ -205,6 +221,7 @@ def evaluate_official_command(
     split: str = "val",
     data_root: str = "data",
     classes: int = CITYSCAPES.num_classes,
+    recheck: bool = False,
 ) -> None:
     """Score a checkpoint in the authors' format at their protocol, beside the paper's numbers.
 
@@ -212,6 +229,8 @@ def evaluate_official_command(
         checkpoint: their .pth, or a .safetensors file.
         part: the student (theirs is scored) or the teacher of a UDA training.
         classes: the mean is over all of them, or 16 or 13 for a network trained on SYNTHIA.
+        recheck: read every image and label to see whether it has changed since it was converted,
+            not only those whose size or times differ.
     """
     from daformer_lib import official
     from daformer_lib.inference import working_device
@@ -222,6 +241,8 @@ def evaluate_official_command(
     network = official.network_from_checkpoint(
         checkpoint, encoder, decoder, part, spec.num_classes, device
     )
+    with Progress(None, "data") as bar:
+        bring_up_to_date(spec, data_root, split, report=bar, recheck=recheck)
     with Progress(None, "evaluate") as bar:
         scores = official.evaluate_official(network, spec, data_root, split, device, bar)
     print(official.score_table(scores, spec, classes))
@@ -301,9 +322,9 @@ def course(
     print(f"report: {run_course(profile, seed, output_dir)}")
 
 
-def prepare_with_bar(experiment, profile: str) -> None:
+def prepare_with_bar(experiment, profile: str, recheck: bool) -> None:
     with Progress(None, "data") as bar:
-        prepare(experiment.data, profile, bar)
+        prepare(experiment.data, profile, bar, recheck)
 
 
 def print_scores(run: Run) -> None:

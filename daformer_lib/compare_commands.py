@@ -36,6 +36,7 @@ def compare(
     suffix: str | None = None,
     size: tuple[int, int] | None = None,
     animation: Literal["gif", "png", "webp"] = "gif",
+    recheck: bool = False,
 ) -> None:
     """Compare pseudo-labels: tables here; a page, panels and an animation in --output-dir.
 
@@ -54,6 +55,8 @@ def compare(
         suffix: what the other tool adds to the image's name: "_mine" for a_mine.png.
         size: width and height to bring all to, where sizes differ.
         animation: format of the evolution, written where there is more than one step.
+        recheck: read every label file of the truth to see whether it has changed since it was
+            converted, not only those whose size or times differ.
     """
     from daformer_lib.compare import open_comparison, survey
     from daformer_lib.compare.tally import sure_from
@@ -68,6 +71,7 @@ def compare(
         inputs, spec=spec, data_root=data_root, split=split, model=model, ids=ids,
         suffix=suffix, size=size, max_images=max_images,
     )  # fmt: skip
+    bring_truth_up_to_date(comparison, recheck)
     if threshold is None:
         threshold = own_threshold(comparison)
     with Progress(len(comparison.stems), "compare") as bar:
@@ -80,6 +84,17 @@ def compare(
     limits = Limits(images, page_megabytes, width)
     for path in write_all(comparison, found, output_dir, threshold, limits, animation):
         print(f"wrote {path}")
+
+
+def bring_truth_up_to_date(comparison: Comparison, recheck: bool) -> None:
+    """Labels that were converted once are converted again where they have changed."""
+    from daformer_lib.prepare import bring_up_to_date
+
+    ground = comparison.ground
+    if ground and any(ground.path("train_id_path", stem).is_file() for stem in comparison.stems):
+        with Progress(None, "data") as bar:
+            place = (ground.spec, ground.data_root, ground.split)
+            bring_up_to_date(*place, report=bar, recheck=recheck)
 
 
 def named_inputs(sources: Sequence[str]) -> dict[str, str]:

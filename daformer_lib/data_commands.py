@@ -28,12 +28,21 @@ TEMPERATURE = 0.01  # of Rare Class Sampling, as in the paper
 
 
 def check_data_command(
-    datasets: tuple[str, ...] = ("gta", "cityscapes"), data_root: Path = Path("data")
+    datasets: tuple[str, ...] = ("gta", "cityscapes"),
+    data_root: Path = Path("data"),
+    recheck: bool = False,
 ) -> int:
-    """Say per split what of a data set is there, what is missing, and what to do."""
+    """Say per split what of a data set is there, what is missing, and what to do.
+
+    Args:
+        recheck: read every file to see whether it has changed since it was converted, not only
+            those whose size or times differ.
+    """
     from daformer_lib.data.check import check_data
 
-    checks = [check for name in datasets for check in check_data(get_spec(name), data_root)]
+    checks = [
+        check for name in datasets for check in check_data(get_spec(name), data_root, recheck)
+    ]
     for check in checks:
         name, images, labels, converted, statistics = check.row()
         print(f"{name:18s} images {images:17s} labels {labels:11s} ", end="")
@@ -69,6 +78,7 @@ def inspect_data_command(
     sample: int = SAMPLE,
     workers: int = 2,
     output_dir: Path = Path("runs/inspect"),
+    recheck: bool = False,
 ) -> int:
     """Look at a data set before training on it; the status is 1 where something looks wrong.
 
@@ -78,6 +88,8 @@ def inspect_data_command(
         crop: (height, width) of the training crop, for the thresholds of Rare Class Sampling.
         sample: label files whose values are read one by one.
         output_dir: where the contact sheet goes.
+        recheck: read every file to see whether it has changed since it was converted, not only
+            those whose size or times differ.
     """
     found = get_spec(spec)
     for name, value in {"sample": sample, "workers": workers, "crop": min(crop)}.items():
@@ -87,7 +99,7 @@ def inspect_data_command(
     wrong = 0
     for name in splits or found.splits[:1]:
         with Progress(None, "inspect") as bar:
-            seen = inspect_split(found, data_root, name, sample, workers, bar)
+            seen = inspect_split(found, data_root, name, sample, workers, bar, recheck)
         print("\n".join(map(printable, report_lines(seen, crop))))
         wrong += len(seen.problems) + len(seen.mistakes)
         usable = seen.stats.stems if seen.stats else ()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 from daformer_lib.config import DataConfig
-from daformer_lib.data.class_stats import read_class_stats
-from daformer_lib.data.convert import convert, is_current
+from daformer_lib.data.convert import convert, only_train_ids_are_left, taken_as_they_are
 from daformer_lib.data.fields import FIELD_SPECS, SMOKE_FIELDS, FieldCounts, make_fields
 from daformer_lib.data.mini import MINI_NAMES, SMOKE_COUNTS, MiniCounts, make_mini
 from daformer_lib.data.on_disk import reading_notes
@@ -31,8 +31,10 @@ def field_counts(profile: str) -> FieldCounts:
     return SMOKE_FIELDS if profile == "smoke" else FieldCounts()
 
 
-def prepare(data: DataConfig, profile: str, report: Report = silent) -> None:
-    """Draw missing mini domains and fields, convert unconverted labels; quick when all is there.
+def prepare(data: DataConfig, profile: str, report: Report = silent, recheck: bool = False) -> None:
+    """Draw missing mini domains and fields, convert labels that are new or have changed.
+
+    Quick when all is there, unless `recheck` asks for the content of every file.
 
     Raises:
         FileNotFoundError: a real data set is missing; the message says what is expected where.
@@ -49,30 +51,51 @@ def prepare(data: DataConfig, profile: str, report: Report = silent) -> None:
     _say_what_is_left_out(data, specs)
     for spec in specs:
         for split in spec.splits:
-            needed = spec in sources and split == "train"
-            known = read_class_stats(spec, data.data_root, split) is not None
-            if not known or not is_current(spec, data.data_root, split):
-                _convert(spec, data.data_root, split, needed, report)
+            must = spec in sources and split == "train"
+            bring_up_to_date(spec, data.data_root, split, must, report, recheck)
 
 
-def _convert(spec: DatasetSpec, data_root: str, split: str, needed: bool, report: Report) -> None:
-    """Only the source's labels are a must: a target's train or test split may have none."""
+def bring_up_to_date(
+    spec: DatasetSpec,
+    data_root: str | Path,
+    split: str,
+    must: bool = False,
+    report: Report = silent,
+    recheck: bool = False,
+) -> None:
+    """Convert the labels of a split that are new or have changed; what is left out is said.
+
+    Only the source's labels are a `must`: a target's train or test split may have none.
+    """
+    if not recheck and taken_as_they_are(spec, data_root, split):
+        _warn(
+            f"{spec.root(data_root)} cannot be written to, so what the train ids of {spec.name}/"
+            f"{split} were made from is not recorded: they are used, since none is older than its "
+            "label file; --recheck compares them all"
+        )
+        return
     try:
-        summary = convert(spec, data_root, split, WORKERS, report)
+        summary = convert(spec, data_root, split, WORKERS, report, recheck)
     except FileNotFoundError:
-        if needed:
+        if only_train_ids_are_left(spec, data_root, split):
+            _warn(
+                f"the label files of {spec.name}/{split} are gone: the train ids that were made "
+                f"from them are used; put the labels back to change them"
+            )
+        elif must:
             raise
         return
     if summary.problems:
         named = "; ".join(f"{stem}: {why}" for stem, why in summary.problems[:SHOWN])
         more = "; ..." if len(summary.problems) > SHOWN else ""
-        warnings.warn(
-            printable(
-                f"{len(summary.problems)} pairs of {spec.name}/{split} are left out "
-                f"({named}{more}); mend them and convert again, or go on without them"
-            ),
-            stacklevel=2,
+        _warn(
+            f"{len(summary.problems)} pairs of {spec.name}/{split} are left out "
+            f"({named}{more}); mend them and start again, or go on without them"
         )
+
+
+def _warn(text: str) -> None:
+    warnings.warn(printable(text), stacklevel=3)
 
 
 def _say_what_is_left_out(data: DataConfig, specs: Sequence[DatasetSpec]) -> None:

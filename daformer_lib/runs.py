@@ -3,6 +3,7 @@
 config.json       the Experiment
 specs/            copies of the YAML files of its data sets, where it has any: what the run goes on
                   with, whatever becomes of the originals
+data.json         a fingerprint of the data that it began with (see `run_data.py`)
 metrics.csv       step, rate, losses and confidence, every log_every steps
 evals.json        scores of student and teacher at each evaluation
 snapshots/        step_000800.npz: labels and confidence of teacher and student, fixed images

@@ -52,18 +52,25 @@ def prepare_cache_command(
     split: str = "train",
     unlabelled: bool = False,
     workers: int = 2,
+    recheck: bool = False,
 ) -> None:
     """Decode and resize the images of a split once; training reads them with data.prepared=true.
 
     Args:
         unlabelled: images only: enough for a target, and its labels need not be converted.
         workers: threads.
+        recheck: read every file to see whether it has changed since, not only those whose size or
+            times differ.
     """
     from daformer_lib.data.datasets import SegmentationDataset
     from daformer_lib.data.prepared import prepare_split
+    from daformer_lib.prepare import bring_up_to_date
 
     for name in datasets:
+        if not unlabelled:
+            with Progress(None, "data") as bar:
+                bring_up_to_date(get_spec(name), data_root, split, report=bar, recheck=recheck)
         dataset = SegmentationDataset(get_spec(name), data_root, split, not unlabelled)
         with Progress(None, "prepare") as bar:
-            made, kept, size = prepare_split(dataset, workers, bar)
+            made, kept, size = prepare_split(dataset, workers, bar, recheck)
         print(f"{name}/{split}: {made} made, {kept} were there; {size:.1f} GB on disk")

@@ -21,6 +21,7 @@ from daformer_lib.config import Experiment
 from daformer_lib.evaluate import absence_notes
 from daformer_lib.files import read_json, write_atomic, write_json
 from daformer_lib.progress import Report, silent
+from daformer_lib.run_data import note_data
 from daformer_lib.runs import Run, write_config
 from daformer_lib.specs import data_names, get_spec
 from daformer_lib.stopping import stop_all
@@ -74,6 +75,9 @@ def run_all(
     """
     require_jobs(jobs)
     folders = [run_folder(e, folder) for e in experiments]
+    for place, experiment in zip(folders, experiments):
+        if (place / "config.json").exists():  # a child says it to its log only
+            note_data(place, experiment)
     waiting = [
         (place, e)
         for place, e in dict(zip(folders, experiments)).items()

@@ -32,6 +32,7 @@ from daformer_lib.processes import (
 )
 from daformer_lib.progress import Report, silent
 from daformer_lib.ranks import ALONE, Ranks
+from daformer_lib.run_data import note_data
 from daformer_lib.runs import Run, RunWriter
 from daformer_lib.specs import get_spec, get_specs
 from daformer_lib.step import Diverged, Parts, build_parts, training_step
@@ -84,6 +85,8 @@ def _train(
 ) -> Run:
     ranks = ranks_of(fabric)
     writer = open_writer(folder, experiment, fabric)
+    if ranks.rank == 0:
+        note_data(folder, experiment)
     if fabric.broadcast(Run(folder).is_complete):
         return Run(folder)
     parts = build_parts(experiment, fabric)

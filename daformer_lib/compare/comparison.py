@@ -55,11 +55,14 @@ class Comparison:
 
     @cached_property
     def has_truth(self) -> bool:
-        return any(self._known("train_id_file", stem) for stem in self.stems)
+        return self.ground is not None and any(map(self.ground.has_truth, self.stems))
 
     @cached_property
     def has_images(self) -> bool:
-        return any(self._known("image_file", stem) for stem in self.stems)
+        ground = self.ground
+        return ground is not None and any(
+            ground.path("image_file", stem).is_file() for stem in self.stems
+        )
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
@@ -132,9 +135,6 @@ class Comparison:
     def _own_stem(self, source: Source, stem: str) -> str:
         self._require(stem)
         return self.own_stems[self.sources.index(source)][stem]
-
-    def _known(self, kind: str, stem: str) -> bool:
-        return self.ground is not None and self.ground.path(kind, stem).is_file()
 
     def _sized(self, array: np.ndarray, what: str) -> np.ndarray:
         size = (array.shape[1], array.shape[0])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from daformer_lib.data.class_stats import read_class_stats
 from daformer_lib.data.on_disk import conversion_command
 from daformer_lib.data.transforms import resize_image, resize_label
 from daformer_lib.files import read_gray, read_image
@@ -23,6 +25,16 @@ class GroundTruth:
 
     def __post_init__(self) -> None:
         self.spec.require_split(self.split)
+
+    @cached_property
+    def _usable(self) -> frozenset[str] | None:
+        """What the conversion did not skip; of other images an older train-id file may remain."""
+        stats = read_class_stats(self.spec, self.data_root, self.split)
+        return None if stats is None else frozenset(stats.stems)
+
+    def has_truth(self, stem: str) -> bool:
+        there = self.path("train_id_file", stem).is_file()
+        return there and (self._usable is None or stem in self._usable)
 
     def path(self, kind: str, stem: str) -> Path:
         """`kind`: "image_file" or "train_id_file"."""
@@ -53,4 +65,4 @@ class GroundTruth:
     def truth(self, stem: str, size: tuple[int, int]) -> np.ndarray | None:
         """(H, W) uint8 train ids at (width, height); None where there is no such file."""
         path = self.path("train_id_file", stem)
-        return resize_label(read_gray(path), size) if path.is_file() else None
+        return resize_label(read_gray(path), size) if self.has_truth(stem) else None

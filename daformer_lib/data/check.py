@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daformer_lib.data.class_stats import read_class_stats, stats_path
+from daformer_lib.data.convert import outdated
 from daformer_lib.data.on_disk import conversion_command, label_stems, reading_notes, remedy
 from daformer_lib.folders import contents
 from daformer_lib.specs import DatasetSpec
@@ -82,13 +83,21 @@ class SplitCheck:
         return name, images, f"{self.labels:,}", f"{self.converted:,}", listed
 
 
-def check_data(spec: DatasetSpec, data_root: str | Path) -> tuple[SplitCheck, ...]:
+def check_data(
+    spec: DatasetSpec, data_root: str | Path, recheck: bool = False
+) -> tuple[SplitCheck, ...]:
     """Every split of a data set."""
-    return tuple(check_split(spec, data_root, split) for split in spec.splits)
+    return tuple(check_split(spec, data_root, split, recheck) for split in spec.splits)
 
 
-def check_split(spec: DatasetSpec, data_root: str | Path, split: str) -> SplitCheck:
-    """One split: images, labels, train ids and statistics, by the names of the files."""
+def check_split(
+    spec: DatasetSpec, data_root: str | Path, split: str, recheck: bool = False
+) -> SplitCheck:
+    """One split: images, labels, train ids and statistics, by names, and whether they are current.
+
+    Args:
+        recheck: by the content of every file, not only of those whose size or times differ.
+    """
     known = EXPECTED.get(spec.name, {}).get(split)
     images = set(spec.stems(data_root, split))
     labels = set(label_stems(spec, data_root, split))
@@ -109,6 +118,7 @@ def check_split(spec: DatasetSpec, data_root: str | Path, split: str) -> SplitCh
     problems = [*_image_problems(found, spec, data_root), *notes.problems]
     if images and found.labelled:
         problems += _label_problems(found, spec, data_root, images, labels)
+        problems += _outdated(found, spec, data_root, recheck)
     return dataclasses.replace(found, problems=tuple(problems), remarks=tuple(notes.remarks))
 
 
@@ -149,6 +159,26 @@ def _label_problems(
         yield (
             f"the statistics list {found.listed:,} pairs, on disk are {usable:,}: files came or "
             f"went since, or were skipped as broken; for their names run: {command}"
+        )
+
+
+def _outdated(
+    found: SplitCheck, spec: DatasetSpec, data_root: str | Path, recheck: bool
+) -> Iterable[str]:
+    if not (found.labels and found.converted and found.listed):
+        return
+    command = conversion_command(spec, data_root)
+    changed = outdated(spec, data_root, found.split, recheck)
+    if changed is None:
+        yield (
+            "train ids that were made with another id map, by an earlier version or by another "
+            f"program are not compared with the labels yet; training does so, or run: {command}"
+        )
+    elif changed:
+        first = spec.label_path(data_root, found.split, changed[0])
+        yield (
+            f"{len(changed):,} pairs have changed since they were converted (first: {first}); "
+            f"training converts them again, or run: {command}"
         )
 
 

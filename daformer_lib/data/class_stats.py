@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 
 from daformer_lib import files
+from daformer_lib.data.inputs import stamp
 from daformer_lib.dataset_spec import is_below
 from daformer_lib.specs import DatasetSpec
 
@@ -45,6 +46,14 @@ class ClassStats:
         row = {stem: i for i, stem in enumerate(self.stems)}
         return ClassStats(tuple(stems), self.counts[[row[stem] for stem in stems]])
 
+    def equals(self, other: ClassStats | None) -> bool:
+        """Whether both say the same; None says nothing."""
+        return (
+            other is not None
+            and self.stems == other.stems
+            and np.array_equal(self.counts, other.counts)
+        )
+
     @property
     def totals(self) -> np.ndarray:
         """(K,) int64 pixels of each class in all files."""
@@ -59,16 +68,15 @@ def count_pixels(ids: np.ndarray) -> np.ndarray:
 
 
 def stats_path(spec: DatasetSpec, data_root: str | Path, split: str) -> Path:
+    return spec.root(data_root) / f"sample_class_stats_{part_mark(spec)}{split}.json"
+
+
+def part_mark(spec: DatasetSpec) -> str:
+    """Tells the results apart that lie in one folder: "fog_1f3a9c_"; empty for a whole built-in."""
     part = "" if spec.include == "*" else f"{spec.name}_"
-    name = f"sample_class_stats_{part}{results_mark(spec)}{split}.json"
-    return spec.root(data_root) / name
-
-
-def results_mark(spec: DatasetSpec) -> str:
-    """Tells the results of specs from a file apart: "1f3a9c_"; empty for a built-in one."""
     if not spec.origin:
-        return ""
-    return hashlib.sha256(spec.train_id_pattern.encode()).hexdigest()[:6] + "_"
+        return part
+    return part + hashlib.sha256(spec.train_id_pattern.encode()).hexdigest()[:6] + "_"
 
 
 def write_class_stats(
@@ -127,9 +135,8 @@ def _arrays_path(path: Path) -> Path:
 
 def _made_from(spec: DatasetSpec, split: str, path: Path) -> str:
     """Everything that `_parse` depends on."""
-    file = path.stat()
     pattern = spec.train_id_pattern.format(split=split, stem="*")
-    return f"{file.st_mtime_ns} {file.st_size} {spec.num_classes} {spec.include} {pattern}"
+    return f"{stamp(path)} {spec.num_classes} {spec.include} {pattern}"
 
 
 def _parse(spec: DatasetSpec, split: str, path: Path) -> ClassStats:

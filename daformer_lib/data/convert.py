@@ -2,14 +2,14 @@
 
 The result is that of the conversion scripts of lhoyer/DAFormer. Departs from them: one table
 look-up instead of a mask per class; a killed run goes on where it stopped; a broken or mismatched
-pair is named, skipped and left out of the statistics, so that training never sees it.
+pair is named, skipped and left out of the statistics, so that training never sees it; run again, it
+converts what has changed since (`inputs.py`), which is quick where nothing has.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
+import errno
 import os
 import sys
 import time
@@ -27,9 +27,11 @@ from daformer_lib import files
 from daformer_lib.data.class_stats import (
     ClassStats,
     count_pixels,
-    results_mark,
+    read_class_stats,
     write_class_stats,
 )
+from daformer_lib.data.conversion_record import Record, read_record, record_path, write_record
+from daformer_lib.data.inputs import Seen, look, same_content, stamp
 from daformer_lib.data.on_disk import image_stems, label_stems, reading_notes, remedy
 from daformer_lib.progress import Progress, Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec
@@ -48,6 +50,7 @@ class Outcome(NamedTuple):
 
     stem: str
     counts: np.ndarray | None  # (K,) int64 pixels per class; None if the pair was skipped
+    seen: tuple[Seen, ...] = ()  # image, own label, train ids
     kept: bool = False  # an earlier run's result was good
     problem: str = ""
 
@@ -83,8 +86,14 @@ def convert(
     split: str,
     workers: int = 1,
     progress: Report = silent,
+    recheck: bool = False,
 ) -> ConversionSummary:
-    """Write every train-id PNG of a split and its class statistics; run it again to go on."""
+    """Bring every train-id PNG of a split and its class statistics up to date.
+
+    Args:
+        recheck: compare the content of every file with what is known, not only of those whose
+            size, times or number on the disk differ.
+    """
     start = time.monotonic()
     images = image_stems(spec, data_root, split)
     labels = label_stems(spec, data_root, split)
@@ -93,14 +102,18 @@ def convert(
         raise FileNotFoundError(
             f"no labels of {spec.name}/{split}: expected files like {expected}; {remedy(spec)}"
         )
-    orphans = sorted(set(labels) - set(images))
-    outcomes = [Outcome(stem, None, problem="the label has no image") for stem in orphans]
+    outcomes = [*_partnerless(spec, data_root, split, images, labels)]
+    bare = {outcome.stem for outcome in outcomes}
+    images = [stem for stem in images if stem not in bare]
     with files.folder_lock(spec.root(data_root)):
-        files.remove_leftovers(spec.root(data_root))
-        outcomes += _convert_pairs(spec, data_root, split, images, workers, progress)
+        record = read_record(spec, data_root, split)
+        current, due = _sorted_out(spec, data_root, split, images, record, recheck)
+        if due:
+            files.remove_leftovers(spec.root(data_root))
+        outcomes += [*current, *_convert_pairs(spec, data_root, split, due, workers, progress)]
         outcomes.sort(key=lambda outcome: outcome.stem)
         stats = _collect(spec, outcomes)
-        write_class_stats(spec, data_root, split, stats)
+        _keep(spec, data_root, split, outcomes, stats, record)
     good = [o for o in outcomes if o.counts is not None]
     return ConversionSummary(
         dataset=spec.name,
@@ -113,43 +126,150 @@ def convert(
     )
 
 
-def _convert_pairs(
+def _partnerless(
+    spec: DatasetSpec, data_root: str | Path, split: str, images: list[str], labels: list[str]
+) -> Iterator[Outcome]:
+    """Labels without an image, and images without a label."""
+    for stem in set(labels) - set(images):
+        yield Outcome(stem, None, problem="the label has no image")
+    for stem in set(images) - set(labels):
+        path = spec.label_path(data_root, split, stem)
+        if not os.path.lexists(path):
+            yield Outcome(stem, None, problem=f"the image has no label: {path} is missing")
+
+
+def outdated(
+    spec: DatasetSpec, data_root: str | Path, split: str, recheck: bool = False
+) -> list[str] | None:
+    """Usable pairs of the last conversion whose files now hold something else.
+
+    None where it is not known: nothing was converted, or with another id map or an earlier version.
+    """
+    record = read_record(spec, data_root, split)
+    if record is None:
+        return None
+    stems = [stem for stem in spec.stems(data_root, split) if stem in record.row]
+    _, due = _sorted_out(spec, data_root, split, stems, record, recheck)
+    return [known.stem for known in due if _unchanged(spec, data_root, split, known) is None]
+
+
+def taken_as_they_are(spec: DatasetSpec, data_root: str | Path, split: str) -> bool:
+    """Whether train ids can only be believed: converted by others, where nothing can be recorded.
+
+    Never if a label file is newer than its train ids.
+    """
+    recorded = record_path(spec, data_root, split).is_file()
+    if recorded or os.access(spec.root(data_root), os.W_OK):
+        return False
+    stats = read_class_stats(spec, data_root, split)
+    paths = partial(_paths, spec, data_root, split)
+    return stats is not None and all(_is_newer(*paths(stem)[1:]) for stem in stats.stems)
+
+
+def _is_newer(own: Path, result: Path) -> bool:
+    return stamp(own)[1] <= stamp(result)[1]
+
+
+def only_train_ids_are_left(spec: DatasetSpec, data_root: str | Path, split: str) -> bool:
+    """Whether images have train ids by the present id map, as far as known, but no own labels."""
+    if label_stems(spec, data_root, split) or not spec.stems(data_root, split):
+        return False
+    by_another_map = (
+        record_path(spec, data_root, split).is_file()
+        and read_record(spec, data_root, split) is None
+    )
+    return not by_another_map and read_class_stats(spec, data_root, split) is not None
+
+
+def _sorted_out(
     spec: DatasetSpec,
     data_root: str | Path,
     split: str,
     images: list[str],
+    record: Record | None,
+    recheck: bool,
+) -> tuple[list[Outcome], list[Outcome]]:
+    """Pairs whose files have the stamps that are known, and those to look into, as far as known."""
+    current: list[Outcome] = []
+    due: list[Outcome] = []
+    row = record.row if record else {}
+    for stem in images:
+        if stem not in row:
+            due.append(Outcome(stem, None))
+            continue
+        known = Outcome(stem, record.counts[row[stem]], record.seen[row[stem]], kept=True)
+        now = [stamp(path) for path in _paths(spec, data_root, split, stem)]
+        changed = recheck or now != [file.stamp for file in known.seen]
+        (due if changed else current).append(known)
+    return current, due
+
+
+def _paths(
+    spec: DatasetSpec, data_root: str | Path, split: str, stem: str
+) -> tuple[Path, Path, Path]:
+    """Image, own label, train ids."""
+    place = (data_root, split, stem)
+    return spec.image_file(*place), spec.label_file(*place), spec.train_id_file(*place)
+
+
+def _look_at(paths: tuple[Path, Path, Path]) -> tuple[Seen, ...]:
+    """Train ids are written under the folder's lock, and so have settled when they are there."""
+    image, own, result = paths
+    return look(image), look(own), look(result, settled=True)
+
+
+def _unchanged(
+    spec: DatasetSpec, data_root: str | Path, split: str, known: Outcome
+) -> Outcome | None:
+    """The pair with its files' present stamps, if they hold what they held; else None."""
+    if not known.seen:
+        return None
+    now = _look_at(_paths(spec, data_root, split, known.stem))
+    return known._replace(seen=now) if same_content(now, known.seen) else None
+
+
+def _convert_pairs(
+    spec: DatasetSpec,
+    data_root: str | Path,
+    split: str,
+    due: list[Outcome],
     workers: int,
     progress: Report,
 ) -> Iterator[Outcome]:
-    since = _settings_time(spec, data_root, split)
-    job = partial(convert_pair, spec, data_root, split, since=since)
+    if not due:
+        return
+    job = partial(convert_pair, spec, data_root, split)
     label = f"convert {spec.name}/{split}"
-    progress(0, len(images), label)
-    with _mapper(min(workers, len(images) // WORTH_A_PROCESS)) as run:
-        for done, outcome in enumerate(run(job, images), start=1):
+    progress(0, len(due), label)
+    with _mapper(min(workers, len(due) // WORTH_A_PROCESS)) as run:
+        for done, outcome in enumerate(run(job, due), start=1):
             yield outcome
-            progress(done, len(images), label)
+            progress(done, len(due), label)
 
 
-def convert_pair(
-    spec: DatasetSpec, data_root: str | Path, split: str, stem: str, since: int = 0
-) -> Outcome:
-    """Convert one pair, or keep a result that is newer than its label and than ``since`` (ns)."""
-    own = spec.label_file(data_root, split, stem)
-    result = spec.train_id_file(data_root, split, stem)
+def convert_pair(spec: DatasetSpec, data_root: str | Path, split: str, known: Outcome) -> Outcome:
+    """Convert one pair, or keep a result that holds what its label says now."""
+    if unchanged := _unchanged(spec, data_root, split, known):
+        return unchanged
+    image, own, result = paths = _paths(spec, data_root, split, known.stem)
+    seen = _look_at(paths)  # before they are read: a change from here on will be noticed
     try:
-        size = _checked_size(spec.image_file(data_root, split, stem))
-        if own == result:  # ACDC's label files are train ids: only count
-            ids, kept = _read_own(spec, own, size), True
-        else:
-            ids, kept = _earlier_result(own, result, size, since), True
-            if ids is None:
-                ids, kept = _read_own(spec, own, size), False
+        ids = _read_own(spec, own, _checked_size(image))
     except Unusable as problem:
-        return Outcome(stem, None, problem=str(problem))
+        return Outcome(known.stem, None, problem=str(problem))
+    kept = own == result or _holds(result, ids)  # ACDC's label files are train ids: only count
     if not kept:
         files.write_label_png(result, ids)
-    return Outcome(stem, count_pixels(ids)[: spec.num_classes], kept)
+        seen = (*seen[:2], look(result, settled=True))
+    return Outcome(known.stem, count_pixels(ids)[: spec.num_classes], seen, kept)
+
+
+def _holds(result: Path, ids: np.ndarray) -> bool:
+    """Whether an earlier conversion wrote just these train ids."""
+    try:
+        return np.array_equal(files.read_gray(result), ids)
+    except (files.BrokenImage, OSError):
+        return False
 
 
 def train_ids(spec: DatasetSpec, label_path: str | Path) -> np.ndarray:
@@ -198,8 +318,6 @@ def _checked_size(image: Path) -> tuple[int, int]:
 def _read_own(spec: DatasetSpec, path: Path, image_size: tuple[int, int]) -> np.ndarray:
     try:
         ids = train_ids(spec, path)
-    except FileNotFoundError:
-        raise Unusable(f"the image has no label: {path} is missing") from None
     except (files.BrokenImage, OSError) as error:
         raise Unusable(f"broken label: {complaint(error)}") from None
     width, height = image_size
@@ -208,41 +326,34 @@ def _read_own(spec: DatasetSpec, path: Path, image_size: tuple[int, int]) -> np.
     return ids
 
 
-def _earlier_result(
-    own: Path, result: Path, image_size: tuple[int, int], since: int
-) -> np.ndarray | None:
-    """The train ids of an earlier run if they are current, whole and of the image's size."""
+def _keep(
+    spec: DatasetSpec,
+    data_root: str | Path,
+    split: str,
+    outcomes: list[Outcome],
+    stats: ClassStats,
+    before: Record | None,
+) -> None:
+    """Write statistics and record where they say something new."""
+    if not stats.equals(_readable_stats(spec, data_root, split)):
+        write_class_stats(spec, data_root, split, stats)
+    seen = tuple(o.seen for o in outcomes if o.counts is not None)
+    if before is not None and (before.stems, before.seen) == (stats.stems, seen):
+        return
     try:
-        if result.stat().st_mtime_ns <= max(since, own.stat().st_mtime_ns):
-            return None
-        ids = files.read_gray(result)
-    except (files.BrokenImage, FileNotFoundError):
+        write_record(spec, data_root, split, Record(stats.stems, stats.counts, seen))
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        # All else was there already: a set that nobody may change is used as it is.
+
+
+def _readable_stats(spec: DatasetSpec, data_root: str | Path, split: str) -> ClassStats | None:
+    """What is there, unless it is damaged or of another list of classes."""
+    try:
+        return read_class_stats(spec, data_root, split)
+    except ValueError:
         return None
-    return ids if ids.shape[::-1] == image_size else None
-
-
-def is_current(spec: DatasetSpec, data_root: str | Path, split: str) -> bool:
-    """Whether the last conversion here, if any of ours, had the same id map and encoding."""
-    path = _settings_path(spec, data_root, split)
-    return not path.is_file() or files.read_json(path) == _settings(spec)
-
-
-def _settings(spec: DatasetSpec) -> dict[str, str]:
-    settings = [sorted(spec.id_map.items()), spec.label_encoding, spec.ignore, spec.palette]
-    return {"id_map": hashlib.sha256(json.dumps(settings).encode()).hexdigest()}
-
-
-def _settings_path(spec: DatasetSpec, data_root: str | Path, split: str) -> Path:
-    return spec.root(data_root) / f".conversion_{results_mark(spec)}{split}.json"
-
-
-def _settings_time(spec: DatasetSpec, data_root: str | Path, split: str) -> int:
-    """When the present id map was first used here (ns): older results come from another one."""
-    path = _settings_path(spec, data_root, split)
-    if not path.is_file() or files.read_json(path) != _settings(spec):
-        files.write_json(path, _settings(spec))
-        time.sleep(0.02)  # file times tick every few ms: the first result must be later than this
-    return path.stat().st_mtime_ns
 
 
 def _collect(spec: DatasetSpec, outcomes: list[Outcome]) -> ClassStats:
@@ -277,6 +388,7 @@ def main(default_spec: str, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data-root", type=Path, default=Path("data"), help="default: data")
     parser.add_argument("--spec", default=default_spec, help=f"data set, default: {default_spec}")
     parser.add_argument("--split", nargs="+", help="default: every split that has images")
+    parser.add_argument("--recheck", action="store_true", help="compare every file's content")
     parser.add_argument("--workers", type=int, default=default_workers(), help="processes")
     options = parser.parse_args(arguments)
     try:
@@ -284,7 +396,8 @@ def main(default_spec: str, arguments: Sequence[str] | None = None) -> int:
         found = [s for s in spec.splits if spec.stems(options.data_root, s)]
         splits = options.split or found or spec.splits[:1]
         summaries = [
-            convert(spec, options.data_root, split, options.workers, Progress()) for split in splits
+            convert(spec, options.data_root, split, options.workers, Progress(), options.recheck)
+            for split in splits
         ]
     except (KeyError, ValueError, OSError) as error:
         print(f"error: {complaint(error)}", file=sys.stderr)

@@ -1,7 +1,7 @@
 """Look at a data set before training on it: pairs, sizes, label values, classes, likely mistakes.
 
-Nothing is printed here; `inspect-data` of the command line prints. Class statistics are made where
-they are missing or were made with another id map (that writes the train ids, too), else read.
+Nothing is printed here; `inspect-data` of the command line prints. Class statistics and train ids
+are brought up to date first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from daformer_lib import files
 from daformer_lib.data.check import check_split
 from daformer_lib.data.class_stats import ClassStats, read_class_stats
-from daformer_lib.data.convert import convert, is_current, train_ids
+from daformer_lib.data.convert import convert, train_ids
 from daformer_lib.data.drawing.sheet import label_colours, tile
 from daformer_lib.data.mistakes import (
     LabelSample,
@@ -87,16 +87,18 @@ def inspect_split(
     sample: int = SAMPLE,
     workers: int = 1,
     report: Report = silent,
+    recheck: bool = False,
 ) -> SplitInspection:
-    """Look at one split; converts its labels first where that is due."""
+    """Look at one split; converts its labels first where that is due (`recheck`: see `convert`)."""
     stems = spec.stems(data_root, split)
     labels = label_stems(spec, data_root, split)
     pairs = tuple(sorted(set(stems) & set(labels)))
     problems: list[str] = []
     stats = None
     if pairs:
-        stats, skipped = _statistics(spec, data_root, split, pairs, workers, report)
-        problems += [f"skipped {stem}: {why}" for stem, why in skipped]
+        done = convert(spec, data_root, split, workers, report, recheck)
+        problems += [f"skipped {stem}: {why}" for stem, why in done.problems]
+        stats = read_class_stats(spec, data_root, split)
     image_sizes, broken = _sizes([spec.image_file(data_root, split, stem) for stem in stems])
     problems += broken
     chosen = spread(pairs, sample)
@@ -158,22 +160,6 @@ def contact_sheet(
             ids = cv2.resize(train_ids(spec, path), shape, interpolation=cv2.INTER_NEAREST)
             pictures.append(label_colours(ids, spec.palette))
     return tile(pictures, columns) if pictures else None
-
-
-def _statistics(
-    spec: DatasetSpec,
-    data_root: str | Path,
-    split: str,
-    pairs: Sequence[str],
-    workers: int,
-    report: Report,
-) -> tuple[ClassStats | None, tuple[tuple[str, str], ...]]:
-    """The cached statistics, made first where they are missing, outdated or lack pairs."""
-    stats = read_class_stats(spec, data_root, split)
-    if stats and set(pairs) == set(stats.stems) and is_current(spec, data_root, split):
-        return stats, ()
-    summary = convert(spec, data_root, split, workers, report)
-    return read_class_stats(spec, data_root, split), summary.problems
 
 
 def _sizes(paths: Sequence[Path]) -> tuple[Counter[Size], list[str]]:

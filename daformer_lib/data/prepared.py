@@ -1,9 +1,9 @@
 """Images and labels decoded and resized once, so that a loader only cuts crops out of them.
 
 One uncompressed .npy file per image and per label, under `.prepared` beside the data set's folders;
-a crop maps its rows from the disk's cache and decodes nothing. A file counts as long as its
-modification time equals that of the file it was made from: when that changes, or the training size
-does, the loader reads the original again until `prepare-cache` has run once more.
+a crop maps its rows from the disk's cache and decodes nothing. Behind the array stands which file
+it was made from (`inputs.py`): when that file holds something else, or the training size changes,
+the loader reads the original again until `prepare-cache` has run once more.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from daformer_lib import files
+from daformer_lib.data.inputs import CONTENT_BYTES, Seen, Stamp, content, look, stamp
 from daformer_lib.data.transforms import fit_size
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import DatasetSpec
@@ -27,6 +29,7 @@ from daformer_lib.specs import DatasetSpec
 if TYPE_CHECKING:
     from daformer_lib.data.datasets import SegmentationDataset
 
+MADE_FROM = struct.Struct(f"<4q{CONTENT_BYTES}s")  # the last bytes of a file: a `Seen`
 SPARE = 2**30  # bytes of the disk that stay free
 
 
@@ -37,6 +40,8 @@ class PreparedSplit:
     spec: DatasetSpec
     data_root: Path
     split: str
+    # Files of other stamps that hold what they held; a process asks for a content only once.
+    _same: dict[Path, Stamp] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def folder(self) -> Path:
@@ -52,10 +57,24 @@ class PreparedSplit:
         """(H, W) uint8 train ids; None where they must be read."""
         return self._current(self.folder / f"{stem}.label.npy", self._label_source(stem))
 
-    def write(self, stem: str, image: np.ndarray, label: np.ndarray | None) -> None:
-        self._write(self.folder / f"{stem}.npy", image, self._image_source(stem))
+    def is_current(self, stem: str, labelled: bool, recheck: bool = False) -> bool:
+        """Whether nothing needs to be made; what a copied or touched file now looks like is kept.
+
+        Args:
+            recheck: compare the content even of files that look as they did.
+        """
+        label = self.folder / f"{stem}.label.npy"
+        return self._kept(self.folder / f"{stem}.npy", self._image_source(stem), recheck) and (
+            not labelled or self._kept(label, self._label_source(stem), recheck)
+        )
+
+    def write(self, stem: str, make: Callable[[], tuple[np.ndarray, np.ndarray | None]]) -> None:
+        """Keep what `make` gives."""
+        image_seen, label_seen = look(self._image_source(stem)), look(self._label_source(stem))
+        image, label = make()
+        self._write(self.folder / f"{stem}.npy", image, image_seen)
         if label is not None:
-            self._write(self.folder / f"{stem}.label.npy", label, self._label_source(stem))
+            self._write(self.folder / f"{stem}.label.npy", label, label_seen)
 
     def _image_source(self, stem: str) -> Path:
         return self.spec.image_file(self.data_root, self.split, stem)
@@ -65,18 +84,48 @@ class PreparedSplit:
 
     def _current(self, path: Path, source: Path) -> np.ndarray | None:
         try:
-            if os.stat(path).st_mtime_ns != os.stat(source).st_mtime_ns:
-                return None
+            made_from, now = _made_from(path), stamp(source)
+            if now not in (made_from.stamp, self._same.get(source)):
+                if content(source) != made_from.content:
+                    return None
+                self._same[source] = now
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except (FileNotFoundError, ValueError, EOFError):  # not made, or cut off
             return None
 
-    def _write(self, path: Path, array: np.ndarray, source: Path) -> None:
-        made_from = os.stat(source).st_mtime_ns
+    def _kept(self, path: Path, source: Path, recheck: bool) -> bool:
+        if self._current(path, source) is None:
+            return False
+        if recheck or stamp(source) != _made_from(path).stamp:
+            now = look(source)
+            if now.content != _made_from(path).content:
+                return False
+            _note(path, now)
+        return True
+
+    def _write(self, path: Path, array: np.ndarray, made_from: Seen) -> None:
         data = io.BytesIO()
         np.save(data, np.ascontiguousarray(array), allow_pickle=False)
+        data.write(MADE_FROM.pack(*made_from.stamp, made_from.content))
         files.write_atomic(path, data.getvalue())
-        os.utime(path, ns=(made_from, made_from))  # only now is it current
+
+
+def _made_from(path: Path) -> Seen:
+    """What stands behind the array. Raises ValueError where the file is too short."""
+    with open(path, "rb") as file:
+        length = file.seek(0, os.SEEK_END)
+        if length < MADE_FROM.size:
+            raise ValueError(f"{path} is cut off")
+        file.seek(length - MADE_FROM.size)
+        *numbers, held = MADE_FROM.unpack(file.read())
+    return Seen(tuple(numbers), held)
+
+
+def _note(path: Path, made_from: Seen) -> None:
+    """In place: half of it would be like no file's stamp, and the content would decide again."""
+    with open(path, "r+b") as file:
+        file.seek(-MADE_FROM.size, os.SEEK_END)
+        file.write(MADE_FROM.pack(*made_from.stamp, made_from.content))
 
 
 class PreparedSummary(NamedTuple):
@@ -88,19 +137,29 @@ class PreparedSummary(NamedTuple):
 
 
 def prepare_split(
-    dataset: SegmentationDataset, workers: int = 2, report: Report = silent
+    dataset: SegmentationDataset,
+    workers: int = 2,
+    report: Report = silent,
+    recheck: bool = False,
 ) -> PreparedSummary:
-    """Decode and resize what is not there yet; killed, it goes on where it stopped.
+    """Decode and resize what is not there or has changed; killed, it goes on where it stopped.
+
+    Args:
+        recheck: compare the content of every original, not only of those that look changed.
 
     Raises:
         OSError: the disk has too little room; nothing was written.
     """
     prepared = PreparedSplit(dataset.spec, dataset.data_root, dataset.split)
-    missing = [i for i, stem in enumerate(dataset.stems) if not _is_there(prepared, dataset, stem)]
+    missing = [
+        i
+        for i, stem in enumerate(dataset.stems)
+        if not prepared.is_current(stem, dataset.labelled, recheck)
+    ]
     require_space(prepared, needed_bytes(dataset, len(missing)))
 
     def make(index: int) -> None:
-        prepared.write(dataset.stems[index], *dataset.decode(index))
+        prepared.write(dataset.stems[index], lambda: dataset.decode(index))
 
     label = f"prepare {dataset.spec.name}/{dataset.split}"
     with ThreadPoolExecutor(workers) as pool:  # OpenCV decodes outside Python's lock
@@ -121,11 +180,6 @@ def _in_order(pool: ThreadPoolExecutor, work, items: Sequence[int], ahead: int) 
         yield future.result()
 
 
-def _is_there(prepared: PreparedSplit, dataset: SegmentationDataset, stem: str) -> bool:
-    label_there = not dataset.labelled or prepared.label(stem) is not None
-    return label_there and prepared.image(stem) is not None
-
-
 def needed_bytes(dataset: SegmentationDataset, count: int) -> int:
     """Disk for that many images, by the size of the first."""
     if not count:
@@ -133,7 +187,7 @@ def needed_bytes(dataset: SegmentationDataset, count: int) -> int:
     first = dataset.spec.image_file(dataset.data_root, dataset.split, dataset.stems[0])
     spec = dataset.spec
     width, height = fit_size(files.image_size(first), spec.size, spec.keep_ratio)
-    return count * (width * height * (4 if dataset.labelled else 3) + 256)
+    return count * (width * height * (4 if dataset.labelled else 3) + 352)
 
 
 def require_space(prepared: PreparedSplit, needed: int) -> None:
