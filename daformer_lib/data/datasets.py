@@ -6,6 +6,7 @@ Sizes follow the authors (lhoyer/DAFormer): GTA is fitted into 1280x720, which m
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,6 +47,8 @@ class SegmentationDataset:
         self._cache: dict[int, Sample] = {}
         self._cache_left = cache_bytes
         self._prepared = PreparedSplit(spec, self.data_root, split) if prepared else None
+        if prepared and self._ready(0) is None:
+            warnings.warn(self._unprepared(), stacklevel=2)
 
     def __len__(self) -> int:
         return len(self.stems)
@@ -125,6 +128,15 @@ class SegmentationDataset:
         image = self._prepared.image(self.stems[index])
         label = self._prepared.label(self.stems[index]) if self.labelled else None
         return None if image is None or (self.labelled and label is None) else (image, label)
+
+    def _unprepared(self) -> str:
+        name = self.spec.origin or self.spec.name
+        only_images = "" if self.labelled else " --unlabelled"
+        return (
+            f"{self.spec.name}/{self.split} has no current prepared image of {self.stems[0]}, so "
+            "originals are decoded, which is slower; run: python -m daformer_lib prepare-cache "
+            f"--datasets {name} --data-root {self.data_root} --split {self.split}{only_images}"
+        )
 
     def decode(self, index: int) -> Sample:
         """What `load` returns, from the files of the data set."""

@@ -14,7 +14,7 @@ from daformer_lib.files import write_json, write_png
 CONVERTED = (
     "data/own/train/ids/p0.png",
     "data/own/sample_class_stats_*train.json",
-    "data/own/.conversion_*train.json",
+    "data/own/.conversion_*train.npz",
     "runs/inspect/own-train.png",
 )
 TRAINED = ("data/smoke/own/*", "runs/train/*")  # up to the first batch all was well
@@ -108,8 +108,16 @@ def values(*wanted):
     return np.repeat(np.array(wanted, np.uint8), 64 // len(wanted))[None].repeat(32, 0)
 
 
-def statistics(content):
-    return lambda p: write_json(p.statistics(), content)
+def statistics(content, keep=None):
+    """Statistics that nothing can be made again from: the label files are gone."""
+
+    def make(place):
+        write_json(place.statistics(), content)
+        cut(place.statistics(), keep)
+        for i in range(2):
+            place.label(f"p{i}.png", data="data/smoke").unlink()
+
+    return make
 
 
 def same_labels(*wanted):
@@ -186,8 +194,7 @@ OTHER = [
      r"no usable pair.*inspect-data .*own.yaml", 2, TRAINED),
     ("train ids outside the classes", trained(same_labels(0, 7, 200, 255), **AS_THEY_ARE),
      r"lab/p\d\.png holds \[7, 200\], train ids of own are 0\.\.2 and 255; convert", 2, TRAINED),
-    ("statistics cut short", trained(lambda p: (
-        statistics([])(p), cut(p.statistics(), 1))),
+    ("statistics cut short", trained(statistics([], keep=1)),
      r"sample_class_stats_\w+train\.json is not valid JSON .*delete it and make it again"),
     ("statistics of something else", trained(statistics({"loss": 1})),
      r"is no list of class statistics.*delete it and convert"),

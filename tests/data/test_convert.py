@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -148,10 +146,8 @@ def test_a_second_run_keeps_what_is_good_and_repairs_the_rest(tmp_path, tiny):
     before = stats_path(spec, tmp_path, "train").read_bytes()
     paths[0].unlink()
     paths[1].write_bytes(whole[1][:-10])
-    newer = spec.label_path(tmp_path, "train", "00003")
-    os.utime(newer, ns=(time.time_ns(), time.time_ns() + 10**9))
     summary = convert(spec, tmp_path, "train")
-    assert (summary.converted, summary.kept) == (3, 3)
+    assert (summary.converted, summary.kept) == (2, 4)
     assert [p.read_bytes() for p in paths] == whole
     assert stats_path(spec, tmp_path, "train").read_bytes() == before
 
@@ -199,8 +195,8 @@ def test_workers_change_nothing(tmp_path, monkeypatch, tiny):
         files.write_png(spec.image_path(root, "train", "0000x"), np.zeros((32, 64, 3), np.uint8))
         seen = []
         summary = convert(spec, root, "train", workers, lambda *args, to=seen: to.append(args))
-        assert [done for done, _, _ in seen] == list(range(7))
-        assert seen[-1] == (6, 6, "convert synthia/train")
+        assert [done for done, _, _ in seen] == list(range(6))
+        assert seen[-1] == (5, 5, "convert synthia/train")
         assert [stem for stem, _ in summary.problems] == ["0000x"]
         data = {
             p.name: p.read_bytes()

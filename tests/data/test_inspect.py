@@ -11,7 +11,7 @@ from PIL import Image
 
 from daformer_lib import files
 from daformer_lib.data import inspect as module
-from daformer_lib.data.class_stats import ClassStats, read_class_stats
+from daformer_lib.data.class_stats import ClassStats
 from daformer_lib.data.inspect import co_occurrence, contact_sheet, inspect_split, rcs_outlook
 from daformer_lib.data.rare_class import scaled_min_crop_pixels, scaled_min_pixels
 from daformer_lib.specs import DatasetSpec
@@ -59,17 +59,20 @@ def test_a_set_without_mistakes(tmp_path):
 
 def test_statistics_are_cached_and_made_again_when_due(tmp_path, monkeypatch):
     write_set(tmp_path, [stripes(0, 1)])
-    runs = []
+    done = []
     convert = module.convert
-    monkeypatch.setattr(module, "convert", lambda *a: runs.append(a) or convert(*a))
+    monkeypatch.setattr(module, "convert", lambda *a: done.append(convert(*a)) or done[-1])
     for _ in range(2):
         inspect_split(SPEC, tmp_path, "train")
-    assert len(runs) == 1 and read_class_stats(SPEC, tmp_path, "train") is not None
+    assert [(d.converted, d.kept) for d in done] == [(1, 0), (0, 1)]
     other = dataclasses.replace(SPEC, id_map={0: 2, 1: 1})
     assert inspect_split(other, tmp_path, "train").stats.totals.tolist() == [0, 1024, 1024]
     write_set(tmp_path, [stripes(0, 1), stripes(0, 2)])
     assert len(inspect_split(SPEC, tmp_path, "train").stats.stems) == 2
-    assert len(runs) == 3
+    write_set(tmp_path, [stripes(0, 1), stripes(2, 2)])
+    seen = inspect_split(SPEC, tmp_path, "train")  # values and statistics are of the same files
+    assert seen.stats.totals.tolist() == [1024, 1024, 2048]
+    assert seen.values == {0: 1024, 1: 1024, 2: 2048}
 
 
 def test_unlabelled_training_images_are_no_mistake(tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import time
+import warnings
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import torch
 
 from daformer_lib import files
 from daformer_lib.config import DataConfig
-from daformer_lib.data import prepared
+from daformer_lib.data import inputs, prepared
 from daformer_lib.data.datasets import SegmentationDataset
 from daformer_lib.data.loaders import training_stream
 from daformer_lib.data.prepared import PreparedSplit, prepare_split
@@ -57,22 +59,29 @@ def test_batches_are_equal(tiny_pair):
         assert all(torch.equal(a, b) for a, b in zip(one.source, two.source))
 
 
+@pytest.mark.parametrize("hidden", [False, True], ids=["written", "same size and time"])
 @pytest.mark.parametrize("which", ["image", "label"])
-def test_a_changed_file_is_read_again(tiny_pair, which):
+def test_a_changed_file_is_read_again(tiny_pair, monkeypatch, which, hidden):
+    monkeypatch.setattr(inputs, "UNSETTLED_NS", 0)
     root, spec, _ = tiny_pair
     dataset = open_set(root, spec)
-    prepare_split(dataset)
     stem = dataset.stems[0]
     path = spec.image_path(root, "train", stem)
+    sevens = np.full_like(files.read_image(path), 7)
     if which == "label":
         path = spec.train_id_path(root, "train", stem)
-        files.write_png(path, np.full_like(files.read_gray(path), 7))
-    else:
-        files.write_png(path, np.full_like(files.read_image(path), 7))
-    os.utime(path, ns=(1, 1))  # older than what was prepared: any other time counts as a change
+        sevens = sevens[..., 0]
+    files.write_png(path, sevens * 0, level=0)
+    prepare_split(dataset)
+    before = path.stat()
+    time.sleep(0.02)  # the clock of a file system ticks every few ms
+    files.write_png(path, sevens, level=0)
+    if hidden:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert path.stat().st_size == before.st_size
     changed = open_set(root, spec, prepared=True)
     assert (changed.load(0)[which == "label"] == 7).all()
-    assert prepare_split(dataset)[:2] == (1, 3)
+    assert prepare_split(dataset)[:2] == (1, 3) and prepare_split(dataset)[:2] == (0, 4)
     assert (open_set(root, spec, prepared=True).load(0)[which == "label"] == 7).all()
 
 
@@ -93,10 +102,65 @@ def test_killed_halfway_it_goes_on(tiny_pair, monkeypatch):
     made, kept, _ = prepare_split(dataset)
     assert made + kept == 4 and kept >= 2
     truncated = PreparedSplit(spec, root, "train").folder / f"{dataset.stems[1]}.npy"
-    source = os.stat(spec.image_path(root, "train", dataset.stems[1])).st_mtime_ns
-    truncated.write_bytes(truncated.read_bytes()[:200])
-    os.utime(truncated, ns=(source, source))
+    for keep in (200, -48, 20, 0):  # of the array, all of it, hardly anything, nothing
+        truncated.write_bytes(truncated.read_bytes()[:keep])
+        assert_same_samples(open_set(root, spec, prepared=True), dataset)
     assert_same_samples(open_set(root, spec, prepared=True), dataset)
+
+
+def test_files_that_only_look_changed_are_not_decoded(tiny_pair, monkeypatch):
+    """Copied with their prepared images, or touched; hashed once by each process."""
+    monkeypatch.setattr(inputs, "UNSETTLED_NS", 0)
+    root, spec, _ = tiny_pair
+    prepare_split(open_set(root, spec))
+    shutil.copytree(root / spec.name, root / "copy" / spec.name)
+    root = root / "copy"
+    hashed = []
+    content = inputs.content
+    for module in (inputs, prepared):
+        monkeypatch.setattr(module, "content", lambda p: hashed.append(p) or content(p))
+    monkeypatch.setattr(SegmentationDataset, "decode", None)
+    dataset = open_set(root, spec, prepared=True)
+    for _ in range(2):
+        assert all(len(dataset.load(i)) == 2 for i in range(4))
+    assert len(hashed) == 2 * 4
+    assert prepare_split(dataset)[:2] == (0, 4)  # keeps their looks
+    hashed.clear()
+    assert open_set(root, spec, prepared=True).load(0) and hashed == []
+    assert prepare_split(dataset)[:2] == (0, 4) and hashed == []
+    assert prepare_split(dataset, recheck=True)[:2] == (0, 4) and len(hashed) == 2 * 4
+
+
+def test_arrays_of_an_earlier_version_are_made_again(tiny_pair):
+    """They ended with the array, and their time was that of the original."""
+    root, spec, _ = tiny_pair
+    dataset = open_set(root, spec)
+    prepare_split(dataset)
+    place = PreparedSplit(spec, root, "train")
+    for path in place.folder.rglob("*.npy"):
+        path.write_bytes(path.read_bytes()[: -prepared.MADE_FROM.size])
+    assert place.image(dataset.stems[0]) is None
+    with pytest.warns(
+        UserWarning, match="no current prepared image.*prepare-cache --datasets mini"
+    ):
+        open_set(root, spec, prepared=True)
+    assert prepare_split(dataset)[:2] == (4, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        open_set(root, spec, prepared=True)
+
+
+def test_specs_that_share_photos_do_not_share_labels(tiny_pair):
+    """Two sets of train ids, one folder of prepared arrays: the content tells which is meant."""
+    root, spec, _ = tiny_pair
+    other = dataclasses.replace(spec, train_id_pattern="other/{stem}.png")
+    for stem in open_set(root, spec).stems:
+        path = other.train_id_path(root, "train", stem)
+        files.write_png(path, np.full((32, 64), 5, np.uint8))
+        of_spec = spec.train_id_path(root, "train", stem).stat()
+        os.utime(path, ns=(of_spec.st_atime_ns, of_spec.st_mtime_ns))
+    prepare_split(open_set(root, spec))
+    assert (open_set(root, other, prepared=True).load(0)[1] == 5).all()
 
 
 def test_another_training_size_is_another_cache(tiny_pair):
