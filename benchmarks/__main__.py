@@ -15,7 +15,7 @@ import tyro
 
 from benchmarks.comparing import many_maps_benchmark, redraw_benchmark, snapshot_benchmark
 from benchmarks.data import conversion_benchmark, mini_benchmark, sampling_benchmark
-from benchmarks.large import evaluation_rows, loader_rows, opening_row
+from benchmarks.large import checking_rows, evaluation_rows, loader_rows, opening_row
 from benchmarks.steps import peak_benchmark, step_benchmark
 from benchmarks.timing import Timed
 from daformer_lib.files import write_json
@@ -42,6 +42,7 @@ def main(
     comparing: bool = False,
     images: int = 500,
     tools: int = 10,
+    checking: tuple[int, ...] = (),
 ) -> None:
     """Compare the training step with one shaped like the authors', and time the data path.
 
@@ -59,6 +60,8 @@ def main(
         peak: internal; "<network>:<ours|reference>" prints the peak memory of that step.
         comparing: only the comparison of pseudo-labels: `images` (0: none) x `tools` label
             maps of 2048x1024, the cost of a snapshot, a redraw. Writes comparing.json.
+        checking: only the look for changed files at the start of a training, among so many made-up
+            pairs. Writes checking.json.
     """
     torch.set_num_threads(threads)
     if peak:
@@ -70,6 +73,10 @@ def main(
         rows += many_maps_benchmark(images, tools) if images else []
         write_rows(rows, "comparing", threads)
         return
+    if checking:
+        rows = [row for pairs in checking for row in checked(pairs)]
+        write_rows(rows, "checking", threads, remark=remark)
+        return
     keep_memory(torch.device("cpu"))
     rows = data_rows(turns, eval_images) if data else []
     for network in networks:
@@ -79,6 +86,11 @@ def main(
             rows += process_rows(network, threads, device, settings)
         print(table(rows), flush=True)
     write_rows(rows, name, threads, settings, remark)
+
+
+def checked(pairs: int) -> list[Timed]:
+    with tempfile.TemporaryDirectory() as folder:
+        return checking_rows(Path(folder), pairs)
 
 
 def write_rows(

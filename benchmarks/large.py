@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.timing import Timed, once_ms
+from benchmarks.timing import Timed, alone_clock, once_ms
 from daformer_lib import recipes
 from daformer_lib.data.class_stats import ClassStats, read_class_stats, write_class_stats
 from daformer_lib.data.convert import convert
@@ -101,6 +101,33 @@ def opening_row(root: Path, files: int = 1_000_000) -> Timed:
     kept = once_ms(lambda: read_class_stats(spec, root, "train"))
     name = f"class statistics of {files:,} files opened (reference: JSON, first time)"
     return Timed("data", name, kept, "ms", parsed)
+
+
+def checking_rows(root: Path, pairs: int) -> list[Timed]:
+    """A start with `pairs` tiny pairs of GTA: nothing changed, all rechecked, all touched."""
+    spec = get_spec("gta")
+    first = spec.image_path(root, "train", "first"), spec.label_path(root, "train", "first")
+    write_png(first[0], np.zeros((32, 64, 3), np.uint8))
+    write_palette_png(first[1], np.full((32, 64), 7), np.resize(CITYSCAPES_PALETTE, (256, 3)))
+    originals = [path.read_bytes() for path in first]
+    for number in range(1, pairs):
+        for path, data in zip(first, originals):
+            path.with_name(f"{number:06d}.png").write_bytes(data)
+
+    def start(**options) -> float:
+        return once_ms(lambda: convert(spec, root, "train", **options), alone_clock()) / 1000
+
+    times = {"the first conversion": start()}
+    start()  # the files that were last written have settled by now
+    times["nothing changed"] = min(start() for _ in range(3))
+    times["--recheck"] = start(recheck=True)
+    for path in spec.root(root).rglob("*.png"):
+        path.touch()
+    times["every file touched"] = start()
+    return [
+        Timed("data", f"{pairs:,} tiny pairs looked through, {what}", seconds, "s")
+        for what, seconds in times.items()
+    ]
 
 
 class Striped(nn.Module):

@@ -49,10 +49,12 @@ def wait_until(true: Callable[[], object], seconds: float = 120) -> None:
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
-    """Every file below the folder with its content, but no locks."""
+    """Every file below the folder with its content, but no locks and no times of other files."""
     found = (p for p in sorted(Path(folder).rglob("*")) if p.is_file() and p.suffix != ".lock")
     return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()[:12] for p in found
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()[:12]
+        for p in found
+        if not p.name.startswith(".conversion_")
     }
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmarks import reference, timing
+from benchmarks import large, reference, timing
 from benchmarks.__main__ import table
 from daformer_lib import recipes
 from daformer_lib.probe import noise_batch
@@ -63,3 +63,14 @@ def test_operations_and_bytes_are_counted_without_running():
         assert two[part].flops == pytest.approx(2 * one[part].flops, rel=0.02)
     assert two["AdamW"] == one["AdamW"]
     assert kept_one < kept_two <= 2 * kept_one
+
+
+def test_what_is_timed_finds_nothing_to_convert(tmp_path, monkeypatch):
+    done = []
+    convert = large.convert
+    monkeypatch.setattr(large, "convert", lambda *a, **k: done.append(convert(*a, **k)))
+    rows = large.checking_rows(tmp_path, 4)
+    assert [(one.converted, one.kept) for one in done] == [(4, 0), *[(0, 4)] * 6]
+    assert [row.name.split(", ")[1] for row in rows] == [
+        "the first conversion", "nothing changed", "--recheck", "every file touched"
+    ]  # fmt: skip

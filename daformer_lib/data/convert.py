@@ -31,7 +31,7 @@ from daformer_lib.data.class_stats import (
     write_class_stats,
 )
 from daformer_lib.data.conversion_record import Record, read_record, record_path, write_record
-from daformer_lib.data.inputs import Seen, look, same_content, stamp
+from daformer_lib.data.inputs import ABSENT, Seen, look, same_content, stamp
 from daformer_lib.data.on_disk import image_stems, label_stems, reading_notes, remedy
 from daformer_lib.progress import Progress, Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec
@@ -201,6 +201,8 @@ def _sorted_out(
         known = Outcome(stem, record.counts[row[stem]], record.seen[row[stem]], kept=True)
         # Text is put together ten times as fast as a path, which counts for tens of thousands.
         now = [stamp(before + stem + after) for before, after in around]
+        if ABSENT in now:  # gone, or its name is another spelling
+            now = [stamp(path) for path in _paths(spec, data_root, split, stem)]
         changed = recheck or now != [file.stamp for file in known.seen]
         (due if changed else current).append(known)
     return current, due
