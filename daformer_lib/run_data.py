@@ -59,7 +59,7 @@ def _of_split(spec: DatasetSpec, data_root: str, split: str) -> str:
     if record := read_record(spec, data_root, split):
         return f"content {record.fingerprint}"
     stems = spec.stems(data_root, split)
-    sizes = [stamp(spec.image_path(data_root, split, stem))[0] for stem in stems]
+    sizes = [stamp(spec.image_file(data_root, split, stem))[0] for stem in stems]
     listed = "".join(f"{stem}\0{size}\0" for stem, size in zip(stems, sizes, strict=True))
     digest = hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()
     return f"names and sizes {digest[:16]}" if stems else ""

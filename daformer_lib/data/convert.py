@@ -193,7 +193,8 @@ def _sorted_out(
     current: list[Outcome] = []
     due: list[Outcome] = []
     row = record.row if record else {}
-    around = [path.split("\0") for path in map(str, _paths(spec, data_root, split, "\0"))]
+    ways = (spec.image_path, spec.label_path, spec.train_id_path)
+    around = [str(way(data_root, split, "\0")).split("\0") for way in ways]
     for stem in images:
         if stem not in row:
             due.append(Outcome(stem, None))

@@ -104,6 +104,15 @@ def test_where_nothing_has_changed_nothing_is_read(root, nothing_is_read):
     assert [inputs.stamp(path) for path in paths] == before
 
 
+def test_names_in_another_spelling_are_known_as_well(root, nothing_is_read):
+    for kind in (SPEC.image_path, SPEC.label_path):
+        path = kind(root, "train", "b")
+        path.rename(path.with_suffix(".PNG"))
+    assert done(root) == (0, 2)
+    nothing_is_read()
+    assert done(root) == (0, 2)
+
+
 @pytest.mark.parametrize("hidden", [False, True], ids=["written", "same size and time"])
 def test_an_edited_label_is_converted_again(root, hidden):
     path = SPEC.label_path(root, "train", "b")
