@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,7 +17,7 @@ from daformer_lib.data.inspect import (
     rcs_outlook,
 )
 from daformer_lib.data.on_disk import spread
-from daformer_lib.files import write_png
+from daformer_lib.files import write_atomic, write_png
 from daformer_lib.progress import Progress
 from daformer_lib.specs import DatasetSpec, get_spec
 from daformer_lib.texts import printable
@@ -87,7 +87,7 @@ def inspect_data_command(
         split: by default every split that has images.
         crop: (height, width) of the training crop, for the thresholds of Rare Class Sampling.
         sample: label files whose values are read one by one.
-        output_dir: where the contact sheet goes.
+        output_dir: where the contact sheet goes, and the list of problems where it is long.
         recheck: read every file to see whether it has changed since it was converted, not only
             those whose size or times differ.
     """
@@ -102,11 +102,13 @@ def inspect_data_command(
             seen = inspect_split(found, data_root, name, sample, workers, bar, recheck)
         print("\n".join(map(printable, report_lines(seen, crop))))
         wrong += len(seen.problems) + len(seen.mistakes)
+        path = output_dir / f"{found.name}-{name.replace('/', '-')}.png"
+        if max(len(seen.problems), len(seen.remarks)) > SHOWN:
+            print(f"  all of them: {_write_all(path.with_suffix('.txt'), seen)}")
         usable = seen.stats.stems if seen.stats else ()
         shown = spread(usable or tuple(found.stems(data_root, name)), SHEET)
         sheet = contact_sheet(found, data_root, name, shown)
         if sheet is not None:
-            path = output_dir / f"{found.name}-{name.replace('/', '-')}.png"
             print(f"  contact sheet: {write_png(path, sheet)}")
     return min(wrong, 1)
 
@@ -115,6 +117,12 @@ def _is_there(spec: DatasetSpec, data_root: Path, split: str) -> bool:
     """Whether there is something to say about a split: images, or what might have been some."""
     listing = spec.listing(data_root, split)
     return bool(listing.files) or any(one.why.lost for one in listing.left_out)
+
+
+def _write_all(path: Path, seen: SplitInspection) -> Path:
+    """Every remark and problem of a split, one a line."""
+    lines = [printable(line) for line in (*seen.remarks, *seen.problems)]
+    return write_atomic(path, ("\n".join(lines) + "\n").encode())
 
 
 def report_lines(seen: SplitInspection, crop: tuple[int, int]) -> Iterator[str]:
@@ -126,17 +134,19 @@ def report_lines(seen: SplitInspection, crop: tuple[int, int]) -> Iterator[str]:
     if seen.stats is not None and seen.stats.stems:
         yield from _class_lines(seen, crop)
         yield from _company_lines(seen)
-    for remark in seen.remarks:
-        yield f"  {remark}"
-    for problem in seen.problems[:SHOWN]:
-        yield f"  - {problem}"
-    if len(seen.problems) > SHOWN:
-        yield f"  - ... and {len(seen.problems) - SHOWN} more"
+    yield from _shortened("  ", seen.remarks)
+    yield from _shortened("  - ", seen.problems)
     for mistake in seen.mistakes:
         yield f"  ! {mistake.what}"
         yield f"    -> {mistake.remedy}"
     if not seen.problems and not seen.mistakes:
         yield "  nothing looks wrong"
+
+
+def _shortened(mark: str, lines: Sequence[str]) -> Iterator[str]:
+    yield from (f"{mark}{line}" for line in lines[:SHOWN])
+    if len(lines) > SHOWN:
+        yield f"{mark}... and {len(lines) - SHOWN} more"
 
 
 def _size_lines(seen: SplitInspection) -> Iterator[str]:

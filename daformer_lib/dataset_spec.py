@@ -14,8 +14,8 @@ from pathlib import Path
 from string import Formatter
 from typing import Literal, get_args
 
-from daformer_lib.files import MAX_PIXELS
 from daformer_lib.folders import is_system, on_disk
+from daformer_lib.image_rules import MAX_PIXELS
 from daformer_lib.listing import PATTERNS, Listing, PatternKey, list_files
 from daformer_lib.texts import nearest, printable
 

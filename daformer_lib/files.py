@@ -3,6 +3,7 @@
 Every write goes to a temporary file in the same folder and is renamed over the old one, so that a
 killed process leaves the old file or the new one, never half of one.
 Images are decoded by OpenCV; Pillow reads headers and palettes, since OpenCV expands a palette.
+All are read as a viewer shows them (`image_rules`), labels with an orientation of their own too.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ import io
 import json
 import os
 import secrets
-import struct
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,13 +22,20 @@ import numpy as np
 from filelock import FileLock
 from PIL import Image
 
-MAX_PIXELS = 2**26  # 8192 x 8192: larger than any street data set, small enough for memory
-ORIENTATION = 0x0112  # the tag of EXIF
+from daformer_lib.image_rules import (
+    BrokenImage,
+    Header,
+    eight_bits,
+    kept_range,
+    not_ids,
+    read_header,
+    require_photo,
+    turned,
+)
+
 _PNG_START = b"\x89PNG\r\n\x1a\n"
-
-
-class BrokenImage(ValueError):
-    """An image file that is empty, truncated, damaged, or absurdly large."""
+_RAW = cv2.IMREAD_IGNORE_ORIENTATION  # one rule turns all: OpenCV's own differs between formats
+_DEEP = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | _RAW  # else 16 bits lose their lower byte unseen
 
 
 def write_atomic(
@@ -153,40 +159,63 @@ def write_palette_png(
     return write_atomic(path, buffer.getvalue())
 
 
+def image_header(path: str | Path) -> Header:
+    """Size, orientation and kind of pixels; nothing is decoded."""
+    with open(path, "rb") as file:
+        return read_header(file, path)
+
+
 def image_size(path: str | Path) -> tuple[int, int]:
     """(width, height) from the file's header, as it is read; nothing is decoded."""
-    with open(path, "rb") as file:
-        return _header_size(file, path)
+    return image_header(path).size
 
 
 def verify_image(path: str | Path) -> tuple[int, int]:
     """(width, height), after the checksums of a PNG; finds damage at a fortieth of decoding."""
-    data = _read_bytes(path)
-    size = _check(data, path)
-    with Image.open(io.BytesIO(data)) as image:
-        try:
-            image.verify()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise BrokenImage(f"{path} is damaged ({error}); fetch it again") from None
-    return size
+    return _verified(path)[1].size
+
+
+def verify_photo(path: str | Path) -> Header:
+    """The same for what `read_image` will read; of 16 bits the pixels are looked at."""
+    data, header = _verified(path)
+    require_photo(header, path)
+    if header.bits > 8:
+        eight_bits(_decode(data, header, path, _DEEP), path)
+    return header
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB."""
-    return cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    """(H, W, 3) uint8 RGB, as a viewer shows it; an alpha channel is dropped."""
+    data, header = _checked(path)
+    return eight_bits(_photo(data, header, path), path)
+
+
+def reading_note(path: str | Path) -> str:
+    """What reading changes about an unusual photo (CMYK, 16 bits, transparent); "" for others.
+
+    Raises BrokenImage where `read_image` does.
+    """
+    header = image_header(path)
+    if header.plain:
+        return ""
+    if header.mode == "CMYK":
+        return "CMYK colours, turned into RGB without their colour profile"
+    if header.bits > 8:
+        pixels = _photo(*_checked(path), path)
+        eight_bits(pixels, path)  # refuses what would be crushed
+        return f"16 bits, its {kept_range(pixels)}"
+    hidden = (_by_pillow(_read_bytes(path), path, "RGBA")[..., 3] < 255).mean()
+    return f"{hidden:.0%} of it transparent, read as the colours stored there" if hidden else ""
 
 
 def read_gray(path: str | Path) -> np.ndarray:
     """(H, W) uint8: a label file with one channel. Colours or palettes are refused."""
-    pixels = _decode(path, cv2.IMREAD_UNCHANGED)
+    data, header = _checked(path)
+    pixels = _decode(data, header, path, cv2.IMREAD_UNCHANGED | _RAW)
     if pixels.ndim != 2 or pixels.dtype != np.uint8:
         raise BrokenImage(
             f"{path} holds {pixels.shape} {pixels.dtype}, not one 8-bit channel of class ids; "
-            + (
-                "save the ids with 8 bits (0-255)"
-                if pixels.ndim == 2
-                else "is it a coloured preview instead of the label file?"
-            )
+            f"{not_ids(pixels, header)}"
         )
     return pixels
 
@@ -196,7 +225,8 @@ def read_red16(path: str | Path) -> np.ndarray:
 
     Pillow would cut 16-bit colour to 8 bits without a word; OpenCV keeps it, in the order B, G, R.
     """
-    pixels = _decode(path, cv2.IMREAD_UNCHANGED)
+    data, header = _checked(path)
+    pixels = _decode(data, header, path, cv2.IMREAD_UNCHANGED | _RAW)
     if pixels.ndim != 3 or pixels.dtype != np.uint16:
         raise BrokenImage(
             f"{path} holds {pixels.shape} {pixels.dtype}, not 16-bit colour (H, W, 3); "
@@ -207,86 +237,83 @@ def read_red16(path: str | Path) -> np.ndarray:
 
 def read_palette(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """((H, W) uint8 indices, (n, 3) uint8 RGB palette) of a palette PNG."""
-    data = _read_bytes(path)
-    _check(data, path)
+    data, header = _checked(path)
+    if header.mode != "P":
+        raise BrokenImage(f"{path} has mode {header.mode}, not a palette (P)")
     with Image.open(io.BytesIO(data)) as image:
-        if image.mode != "P":
-            raise BrokenImage(f"{path} has mode {image.mode}, not a palette (P)")
-        try:
-            indices = np.asarray(image)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise BrokenImage(f"{path} cannot be decoded ({error}); fetch it again") from None
-        return indices, np.array(image.getpalette(), dtype=np.uint8).reshape(-1, 3)
-
-
-def color_mode(path: str | Path) -> str:
-    """Pillow's name of the pixel format (``P``, ``L``, ``RGB``, ...), from the header."""
-    return image_kind(path)[0]
+        palette = np.array(image.getpalette(), dtype=np.uint8).reshape(-1, 3)
+    return _upright(_by_pillow(data, path), header), palette
 
 
 def image_kind(path: str | Path) -> tuple[str, str]:
     """(Pillow's pixel format, file format), such as ("P", "PNG"), from the header."""
-    with open(path, "rb") as file:
-        _header_size(file, path)
-        file.seek(0)
-        with Image.open(file) as image:
-            return image.mode, image.format or ""
+    header = image_header(path)
+    return header.mode, header.format
 
 
-def _decode(path: str | Path, flags: int) -> np.ndarray:
-    data = _read_bytes(path)
-    size = _check(data, path)
+def color_mode(path: str | Path) -> str:
+    """Pillow's name of the pixel format (``P``, ``L``, ``RGB``, ...), from the header."""
+    return image_header(path).mode
+
+
+def _photo(data: bytes, header: Header, path: str | Path) -> np.ndarray:
+    """(H, W, 3) uint8 or uint16 RGB."""
+    require_photo(header, path)
+    if header.format == "TIFF" and header.transparent and header.bits == 8:
+        return _by_pillow(data, path, "RGB")  # OpenCV would blend it with black
+    return cv2.cvtColor(_decode(data, header, path, _DEEP), cv2.COLOR_BGR2RGB)
+
+
+def _decode(data: bytes, header: Header, path: str | Path, flags: int) -> np.ndarray:
+    """Pixels as a viewer shows them, by OpenCV."""
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         pixels = None
     if pixels is None:
         raise BrokenImage(f"{path} cannot be decoded: its data is damaged; fetch it again")
-    # Other formats than JPEG may be turned, too; apart from that both readers must see one image.
-    if sorted(pixels.shape[:2]) != sorted(size):
+    pixels = _upright(pixels, header)
+    if pixels.shape[1::-1] != header.size:
         raise BrokenImage(
-            f"{path} says {size[0]}x{size[1]} in its header and holds "
+            f"{path} says {header.size[0]}x{header.size[1]} in its header and holds "
             f"{pixels.shape[1]}x{pixels.shape[0]}: two images in one file; save it again"
         )
     return pixels
+
+
+def _by_pillow(data: bytes, path: str | Path, mode: str | None = None) -> np.ndarray:
+    """Pixels as Pillow has them: indices of a palette, or turned into another mode."""
+    with Image.open(io.BytesIO(data)) as image:
+        try:
+            return np.array(image if mode is None else image.convert(mode))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise BrokenImage(f"{path} cannot be decoded ({error}); fetch it again") from None
+
+
+def _upright(pixels: np.ndarray, header: Header) -> np.ndarray:
+    """Turned as EXIF says; of TIFF both libraries have done it."""
+    return pixels if header.format == "TIFF" else turned(pixels, header.orientation)
 
 
 def _read_bytes(path: str | Path) -> bytes:
     return Path(path).read_bytes()
 
 
-def _check(data: bytes, path: str | Path) -> tuple[int, int]:
-    """Refuse what must not reach a decoder: empty, truncated, or larger than any real image."""
-    size = _header_size(io.BytesIO(data), path)
+def _checked(path: str | Path) -> tuple[bytes, Header]:
+    """A file's bytes, after what must not reach a decoder is refused: empty, cut off, absurd."""
+    data = _read_bytes(path)
+    header = read_header(io.BytesIO(data), path)
     # Some decoders fill the missing part of a truncated PNG with grey and say nothing.
     if data.startswith(_PNG_START) and b"IEND" not in data[-64:]:
         raise BrokenImage(f"{path} is truncated (no IEND at its end); fetch it again")
-    return size
+    return data, header
 
 
-def _header_size(file: Any, path: str | Path) -> tuple[int, int]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
+def _verified(path: str | Path) -> tuple[bytes, Header]:
+    data, header = _checked(path)
+    with Image.open(io.BytesIO(data)) as image:
         try:
-            with Image.open(file) as image:
-                width, height = image.size[::-1] if _lies_on_its_side(image) else image.size
-        except Image.DecompressionBombError as error:
-            raise BrokenImage(f"{path} is too large to be a street image: {error}") from None
+            image.verify()
         except (OSError, SyntaxError, ValueError) as error:
-            raise BrokenImage(f"{path} is not a readable image ({error}); fetch it again") from None
-    if width * height > MAX_PIXELS:
-        raise BrokenImage(
-            f"{path} claims {width}x{height} pixels; the limit is {MAX_PIXELS}. "
-            "Its header is damaged, or it is no street image: scale it down first"
-        )
-    return width, height
-
-
-def _lies_on_its_side(image: Image.Image) -> bool:
-    """Whether EXIF says so: OpenCV turns such a photo upright when it reads the colours."""
-    if image.format != "JPEG":
-        return False
-    try:
-        return image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
-    except (struct.error, KeyError, TypeError):  # damaged EXIF; the pixels may be good
-        return False
+            raise BrokenImage(f"{path} is damaged ({error}); fetch it again") from None
+    return data, header

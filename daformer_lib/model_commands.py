@@ -32,6 +32,7 @@ def predict(
 
     An unreadable image or a link that leads nowhere is named and skipped; the exit status is then
     1. Hidden files and those of the system are named too, and are no images.
+    All outputs lie as a viewer shows the photo; 16 bits, CMYK and transparency are noted.
 
     Args:
         images: files, folders (with all below them), globs in quotes.
@@ -56,6 +57,8 @@ def predict(
     view = make_view(opened.spec, mode, window, stride, scale, batch)
     with Progress(len(found), "predict") as bar:
         summary = predict_files(opened, found, output_dir, view, ids, bar)
+    for path, note in summary.notes.items():
+        print(printable(f"note {path}: {note}"))
     for path, reason in summary.skipped.items():
         named = reason if str(path) in reason else f"{path}: {reason}"
         print(printable(f"skipped {named}"), file=sys.stderr)

@@ -2,8 +2,8 @@
 
 For an image `a.jpg` three files appear, each written whole or not at all: `a_overlay.png` (class
 colours over the image), `a_confidence.png` (8 bits, probability x 255) and, last, `a_labels.png`
-(ids; its presence says that the image is done). Files found in a folder or by a glob keep their
-place below it.
+(ids; its presence says that the image is done), all lying as a viewer shows the photo. Files found
+in a folder or by a glob keep their place below it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ import numpy as np
 
 from daformer_lib.dataset_spec import is_below
 from daformer_lib.exchange import TrainedModel
-from daformer_lib.files import BrokenImage, read_image, write_label_png, write_png
+from daformer_lib.files import (
+    BrokenImage,
+    read_image,
+    reading_note,
+    write_label_png,
+    write_png,
+)
 from daformer_lib.folders import (
     AGAIN,
     IMAGE_SUFFIXES,
@@ -56,6 +62,7 @@ class Summary:
 
     written: list[Path] = field(default_factory=list)  # the label files
     skipped: dict[Path, str] = field(default_factory=dict)  # unreadable image -> reason
+    notes: dict[Path, str] = field(default_factory=dict)  # unusual image -> what reading changes
 
 
 def find_images(
@@ -179,7 +186,7 @@ def predict_files(
     table = original_ids(model.spec) if ids == "original" else np.arange(256, dtype=np.uint8)
     summary = Summary()
     for group in _groups(images, 1 if view.window else view.batch):
-        pixels = _read(group, summary.skipped)
+        pixels = _read(group, summary)
         predictions = label_images(model.network, list(pixels.values()), view)
         for (image, picture), prediction in zip(pixels.items(), predictions):
             stem = f"{Path(output_dir) / image.name}"
@@ -193,13 +200,15 @@ def _groups(images: Sequence[ImageFile], size: int) -> Iterator[Sequence[ImageFi
         yield images[first : first + size]
 
 
-def _read(images: Sequence[ImageFile], skipped: dict[Path, str]) -> dict[ImageFile, np.ndarray]:
+def _read(images: Sequence[ImageFile], summary: Summary) -> dict[ImageFile, np.ndarray]:
     pixels = {}
     for image in images:
         try:
             pixels[image] = read_image(image.path)
+            if note := reading_note(image.path):
+                summary.notes[image.path] = note
         except (BrokenImage, OSError) as error:
-            skipped[image.path] = complaint(error)
+            summary.skipped[image.path] = complaint(error)
     return pixels
 
 

@@ -156,15 +156,3 @@ def test_wrong_kinds_of_label_are_refused(tmp_path):
 def test_a_missing_file_stays_file_not_found(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.png"):
         files.read_image(tmp_path / "none.png")
-
-
-@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_a_photo_on_its_side_has_the_size_it_is_read_with(tmp_path, orientation):
-    image = Image.fromarray(RGB)
-    exif = image.getexif()
-    exif[files.ORIENTATION] = orientation
-    image.save(tmp_path / "p.jpg", exif=exif)
-    height, width = files.read_image(tmp_path / "p.jpg").shape[:2]
-    assert (width, height) == ((20, 30) if orientation > 4 else (30, 20))
-    assert files.image_size(tmp_path / "p.jpg") == (width, height)
-    assert files.verify_image(tmp_path / "p.jpg") == (width, height)

@@ -113,11 +113,12 @@ def test_no_archive_is_unpacked():
 def test_images_have_one_door_which_looks_at_the_header_first():
     decoders = ("Image.open", "cv2.imdecode", "cv2.imread", "iio.imread", "plt.imread", "read_file")
     places = {place for place, call in calls() if name_of(call) in decoders}
-    assert places == {"daformer_lib/files.py"}
+    assert places == {"daformer_lib/files.py", "daformer_lib/image_rules.py"}  # read_header
 
 
 READERS = [files.read_image, files.read_gray, files.read_red16, files.read_palette,
-           files.image_size, files.verify_image, files.image_kind, files.color_mode]  # fmt: skip
+           files.image_size, files.verify_image, files.image_kind, files.color_mode,
+           files.image_header, files.verify_photo, files.reading_note]  # fmt: skip
 
 
 @pytest.mark.parametrize("read", READERS, ids=lambda f: f.__name__)

@@ -33,6 +33,7 @@ from daformer_lib.data.class_stats import (
 from daformer_lib.data.conversion_record import Record, read_record, record_path, write_record
 from daformer_lib.data.inputs import ABSENT, Seen, look, same_content, stamp
 from daformer_lib.data.on_disk import image_stems, label_stems, reading_notes, remedy
+from daformer_lib.image_rules import Header, as_shown
 from daformer_lib.progress import Progress, Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec
 from daformer_lib.stopping import process_pool
@@ -259,10 +260,12 @@ def convert_pair(spec: DatasetSpec, data_root: str | Path, split: str, known: Ou
     image, own, result = paths = _paths(spec, data_root, split, known.stem)
     seen = _look_at(paths)  # before they are read: a change from here on will be noticed
     try:
-        ids = _read_own(spec, own, _checked_size(image))
+        photo = _checked_photo(image)
+        read = _read_in_place if own == result else _read_own  # ACDC's label files are train ids
+        ids = read(spec, own, photo)
     except Unusable as problem:
         return Outcome(known.stem, None, problem=str(problem))
-    kept = own == result or _holds(result, ids)  # ACDC's label files are train ids: only count
+    kept = own == result or _holds(result, ids)
     if not kept:
         files.write_label_png(result, ids)
         seen = (*seen[:2], look(result, settled=True))
@@ -313,19 +316,41 @@ def _from_colours(spec: DatasetSpec, image: np.ndarray) -> np.ndarray:
     return ids
 
 
-def _checked_size(image: Path) -> tuple[int, int]:
+def _checked_photo(image: Path) -> Header:
     try:
-        return files.verify_image(image)
+        return files.verify_photo(image)
     except (files.BrokenImage, OSError) as error:
         raise Unusable(f"broken image: {complaint(error)}") from None
 
 
-def _read_own(spec: DatasetSpec, path: Path, image_size: tuple[int, int]) -> np.ndarray:
+def _read_own(spec: DatasetSpec, path: Path, photo: Header) -> np.ndarray:
+    """Train ids of a label file, the same way up as its photo is read."""
+    return _fitting(as_shown(_readable(spec, path), photo), photo)
+
+
+def _read_in_place(spec: DatasetSpec, path: Path, photo: Header) -> np.ndarray:
+    """The same for labels that are used as they are, without a converted copy to be turned."""
+    ids = _readable(spec, path)
+    if as_shown(ids, photo) is not ids:
+        raise Unusable(
+            f"the photo is turned by its EXIF orientation {photo.orientation}, its label {path} is "
+            "not: give train_id_pattern another name than label_pattern, and labels are turned "
+            "along; or remove the orientation (exiftool -Orientation= FILE)"
+        )
+    return _fitting(ids, photo)
+
+
+def _readable(spec: DatasetSpec, path: Path) -> np.ndarray:
     try:
-        ids = train_ids(spec, path)
+        return train_ids(spec, path)
+    except FileNotFoundError:
+        raise Unusable(f"the image has no label: {path} is missing") from None
     except (files.BrokenImage, OSError) as error:
         raise Unusable(f"broken label: {complaint(error)}") from None
-    width, height = image_size
+
+
+def _fitting(ids: np.ndarray, photo: Header) -> np.ndarray:
+    width, height = photo.size
     if ids.shape != (height, width):
         raise Unusable(f"sizes differ: image {width}x{height}, label {ids.shape[1]}x{ids.shape[0]}")
     return ids

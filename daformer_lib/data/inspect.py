@@ -7,7 +7,7 @@ are brought up to date first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +27,18 @@ from daformer_lib.data.mistakes import (
     total_values,
 )
 from daformer_lib.data.on_disk import label_stems, reading_notes, spread
+from daformer_lib.data.photos import (
+    labels_lie,
+    orientation_mistake,
+    orientation_remark,
+    reading_remarks,
+)
 from daformer_lib.data.rare_class import (
     rcs_probabilities,
     scaled_min_crop_pixels,
     scaled_min_pixels,
 )
+from daformer_lib.image_rules import Header, as_shown, require_photo
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.texts import complaint
@@ -94,18 +101,23 @@ def inspect_split(
     labels = label_stems(spec, data_root, split)
     pairs = tuple(sorted(set(stems) & set(labels)))
     problems: list[str] = []
-    stats = None
+    stats, skipped = None, {}
     if pairs:
         done = convert(spec, data_root, split, workers, report, recheck)
-        problems += [f"skipped {stem}: {why}" for stem, why in done.problems]
+        skipped = dict(done.problems)
+        problems += [f"skipped {stem}: {why}" for stem, why in skipped.items()]
         stats = read_class_stats(spec, data_root, split)
-    image_sizes, broken = _sizes([spec.image_file(data_root, split, stem) for stem in stems])
-    problems += broken
+    images = {stem: spec.image_file(data_root, split, stem) for stem in stems}
+    photos, broken = _headers(images)
+    pixel_notes, refused = reading_remarks(photos, images, sample)
+    problems += [why for stem, why in (broken | refused).items() if stem not in skipped]
     chosen = spread(pairs, sample)
     samples = tuple(_samples(spec, data_root, split, chosen))
-    label_sizes, _ = _sizes([spec.label_file(data_root, split, stem) for stem in chosen])
+    own = {stem: spec.label_file(data_root, split, stem) for stem in pairs}
+    label_headers, _ = _headers({stem: own[stem] for stem in chosen}, photo=False)
+    lies = labels_lie(photos, own)
     notes = reading_notes(spec, data_root, split)
-    remarks = notes.remarks
+    remarks = [*notes.remarks, *pixel_notes, *orientation_remark(photos, lies)]
     if stems and not labels:
         # Training images come first in `splits`; a split that is there to be scored needs labels.
         training = split == spec.splits[0]
@@ -113,10 +125,14 @@ def inspect_split(
         problems += notes.problems
     else:
         problems += check_split(spec, data_root, split).problems
-    mistakes = (*find_mistakes(spec, samples), *_absent(spec, stats))
+    mistakes = (
+        *find_mistakes(spec, samples),
+        *orientation_mistake(lies),
+        *_absent(spec, stats),
+    )
     return SplitInspection(
-        spec, split, len(stems), len(labels), pairs, image_sizes, label_sizes, samples, stats,
-        tuple(dict.fromkeys(problems)), tuple(remarks), mistakes,
+        spec, split, len(stems), len(labels), pairs, _sizes(photos), _sizes(label_headers), samples,
+        stats, tuple(dict.fromkeys(problems)), tuple(remarks), mistakes,
     )  # fmt: skip
 
 
@@ -155,23 +171,41 @@ def contact_sheet(
             continue
         shape = shape or (TILE, max(1, round(TILE * image.shape[0] / image.shape[1])))
         pictures.append(cv2.resize(image, shape, interpolation=cv2.INTER_AREA))
-        path = spec.label_file(data_root, split, stem)
-        if path.is_file():
-            ids = cv2.resize(train_ids(spec, path), shape, interpolation=cv2.INTER_NEAREST)
-            pictures.append(label_colours(ids, spec.palette))
+        ids = _label_beside(spec, data_root, split, stem)
+        if ids is not None:
+            small = cv2.resize(ids, shape, interpolation=cv2.INTER_NEAREST)
+            pictures.append(label_colours(small, spec.palette))
     return tile(pictures, columns) if pictures else None
 
 
-def _sizes(paths: Sequence[Path]) -> tuple[Counter[Size], list[str]]:
-    """Sizes from the headers; nothing is decoded. What cannot be read is named."""
-    sizes: Counter[Size] = Counter()
-    broken = []
-    for path in paths:
+def _label_beside(
+    spec: DatasetSpec, data_root: str | Path, split: str, stem: str
+) -> np.ndarray | None:
+    """(H, W) uint8 train ids, lying as training sees them; None where there is no good label."""
+    try:
+        ids = train_ids(spec, spec.label_file(data_root, split, stem))
+        return as_shown(ids, files.image_header(spec.image_file(data_root, split, stem)))
+    except (files.BrokenImage, OSError):  # named among the problems
+        return None
+
+
+def _headers(
+    paths: Mapping[str, Path], photo: bool = True
+) -> tuple[dict[str, Header], dict[str, str]]:
+    """(stem -> header, stem -> why it cannot be read); nothing is decoded."""
+    headers, broken = {}, {}
+    for stem, path in paths.items():
         try:
-            sizes[files.image_size(path)] += 1
+            headers[stem] = files.image_header(path)
+            if photo:
+                require_photo(headers[stem], path)
         except (files.BrokenImage, OSError) as error:
-            broken.append(complaint(error))
-    return sizes, broken
+            broken[stem] = complaint(error)
+    return headers, broken
+
+
+def _sizes(headers: Mapping[str, Header]) -> Counter[Size]:
+    return Counter(header.size for header in headers.values())
 
 
 def _samples(

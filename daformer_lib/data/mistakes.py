@@ -98,13 +98,20 @@ def _wrong_colours(spec: DatasetSpec, samples: Sequence[LabelSample]) -> Iterato
     colours = sum((Counter(s.colours) for s in samples), Counter())
     if not colours:
         return
+    unknown = set(colours) - set(spec.palette)
+    if unknown and all(red == green == blue for red, green, blue in colours):
+        yield Mistake(
+            "the label files hold three equal channels: ids saved as RGB",
+            "save one of the channels as 8-bit grey, with label_encoding: id "
+            "(Pillow: Image.open(file).getchannel(0).save(file))",
+        )
+        return
     if spec.label_encoding == "id":
         yield Mistake(
             "the label files hold colours, the spec says label_encoding: id",
             "take the files with ids, if there are any (previews are often beside them), or set "
             "label_encoding: palette and give the classes exactly these colours",
         )
-    unknown = set(colours) - set(spec.palette)
     if not unknown:
         return
     if unknown <= {colour[::-1] for colour in spec.palette}:
