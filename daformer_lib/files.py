@@ -190,7 +190,7 @@ def read_image(path: str | Path) -> np.ndarray:
     return eight_bits(_photo(data, header, path), path)
 
 
-def reading_note(path: str | Path) -> str:
+def pixel_note(path: str | Path) -> str:
     """What reading changes about an unusual photo (CMYK, 16 bits, transparent); "" for others.
 
     Raises BrokenImage where `read_image` does.

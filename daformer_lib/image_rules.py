@@ -190,7 +190,7 @@ def _why_unknown(file: BinaryIO) -> str:
         return "is a TIFF file of a kind that is not read here; save it as PNG with 8 bits"
     file.seek(0)
     if not file.read(1):
-        return "is empty, not a readable image; fetch it again"
+        return "is not a readable image: it is empty; fetch it again"
     return "is not a readable image: its format is unknown; fetch it again"
 
 

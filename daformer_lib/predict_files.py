@@ -21,8 +21,8 @@ from daformer_lib.dataset_spec import is_below
 from daformer_lib.exchange import TrainedModel
 from daformer_lib.files import (
     BrokenImage,
+    pixel_note,
     read_image,
-    reading_note,
     write_label_png,
     write_png,
 )
@@ -205,7 +205,7 @@ def _read(images: Sequence[ImageFile], summary: Summary) -> dict[ImageFile, np.n
     for image in images:
         try:
             pixels[image] = read_image(image.path)
-            if note := reading_note(image.path):
+            if note := pixel_note(image.path):
                 summary.notes[image.path] = note
         except (BrokenImage, OSError) as error:
             summary.skipped[image.path] = complaint(error)

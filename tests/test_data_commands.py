@@ -92,3 +92,18 @@ def test_make_fields_draws_and_names_the_spec_files(tmp_path, monkeypatch, capsy
     files = [Path(line) for line in written if line.endswith(".yaml")]
     assert len(files) == 4 and all(path.is_file() for path in files)
     assert data_commands.inspect_data_command(str(files[0]), tmp_path, output_dir=tmp_path) == 0
+
+
+def test_all_bad_labels_are_listed_and_the_next_split_is_looked_at(spec_file, capsys):
+    spec, root = load_spec(spec_file), spec_file.parent
+    for i in range(15):
+        files.write_png(spec.image_path(root, "train", f"x{i}"), np.zeros((32, 64, 3), np.uint8))
+        files.write_png(spec.label_path(root, "train", f"x{i}"), np.zeros((32, 64), np.uint16))
+    assert run(spec_file) == 1
+    text = capsys.readouterr().out
+    assert "... and 5 more" in text and "fields/val: 1 images" in text
+    listed = (root / "out" / "fields-train.txt").read_text()
+    assert all(f"skipped x{i}: broken label: " in listed for i in range(15))
+    assert f"all of them: {root / 'out' / 'fields-train.txt'}" in text
+    sheets = sorted(path.name for path in (root / "out").glob("*.png"))
+    assert sheets == ["fields-train.png", "fields-val.png"]

@@ -118,7 +118,7 @@ def test_images_have_one_door_which_looks_at_the_header_first():
 
 READERS = [files.read_image, files.read_gray, files.read_red16, files.read_palette,
            files.image_size, files.verify_image, files.image_kind, files.color_mode,
-           files.image_header, files.verify_photo, files.reading_note]  # fmt: skip
+           files.image_header, files.verify_photo, files.pixel_note]  # fmt: skip
 
 
 @pytest.mark.parametrize("read", READERS, ids=lambda f: f.__name__)

@@ -143,14 +143,14 @@ def test_sixteen_bits_are_scaled_by_one_factor_and_noted(tmp_path, name, used):
     files.verify_photo(path)
     small = [round(value / 257) for value in used]
     note = f"16 bits, its values {used[0]}..{used[1]} of 0..65535 become {small[0]}..{small[1]} of"
-    assert files.reading_note(path).startswith(note)
+    assert files.pixel_note(path).startswith(note)
 
 
 @pytest.mark.parametrize("name", DEEP)
 @pytest.mark.parametrize("used", [(0, 4095), (20008, 20904), (60000, 64000), (0, 1)])
 def test_sixteen_bits_that_eight_would_crush_are_refused(tmp_path, name, used):
     path = write_deep(tmp_path, name, ramp(*used))
-    for read in (files.read_image, files.verify_photo, files.reading_note):
+    for read in (files.read_image, files.verify_photo, files.pixel_note):
         with pytest.raises(files.BrokenImage) as error:
             read(path)
         text = str(error.value)
@@ -199,8 +199,10 @@ def half_hidden(mode: str) -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])
-@pytest.mark.parametrize("kind", ["png", "webp", "tif"])
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [(kind, mode) for kind in ("png", "webp", "tif") for mode in ("LA", "RGBA")] + [("png", "P")],
+)
 def test_transparent_pixels_keep_the_colour_that_is_stored(tmp_path, mode, kind):
     path = tmp_path / f"a.{kind}"
     image = half_hidden(mode)
@@ -209,20 +211,17 @@ def test_transparent_pixels_keep_the_colour_that_is_stored(tmp_path, mode, kind)
         options["transparency"] = bytes([0] * 200 + [255] * 56)  # of the indices up to 199
     image.save(path, **options)
     assert np.abs(files.read_image(path).astype(int) - PHOTO).max() == 0
-    note = files.reading_note(path)
-    if mode == "P" and kind == "tif":  # which keeps no transparency of a palette
-        assert note == ""
-    else:
-        hidden = "75%" if mode == "P" else "50%"
-        assert note == f"{hidden} of it transparent, read as the colours stored there"
+    note = files.pixel_note(path)
+    hidden = "75%" if mode == "P" else "50%"
+    assert note == f"{hidden} of it transparent, read as the colours stored there"
     assert files.verify_photo(path).size == (40, 24)
 
 
 def test_an_opaque_alpha_channel_is_not_worth_a_note(tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(PHOTO).convert("RGBA").save(path)
-    assert files.image_header(path).transparent and files.reading_note(path) == ""
-    assert files.reading_note(files.write_png(tmp_path / "b.png", PHOTO)) == ""
+    assert files.image_header(path).transparent and files.pixel_note(path) == ""
+    assert files.pixel_note(files.write_png(tmp_path / "b.png", PHOTO)) == ""
 
 
 COLOURS = {
@@ -242,7 +241,7 @@ def test_other_colours_become_the_same_rgb_as_in_pillow(tmp_path, mode, kind):
         expected = np.asarray(again.convert("RGB")).astype(int)
     assert np.abs(files.read_image(path) - expected).max() <= 2
     note = "CMYK colours, turned into RGB without their colour profile"
-    assert files.reading_note(path) == (note if mode == "CMYK" else "")
+    assert files.pixel_note(path) == (note if mode == "CMYK" else "")
 
 
 def test_lab_colours_are_refused(tmp_path):

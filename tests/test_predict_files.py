@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from daformer_lib import recipes
 from daformer_lib.cli import main
 from daformer_lib.config import ModelConfig
 from daformer_lib.exchange import TrainedModel, load_model, save_model
 from daformer_lib.files import read_gray, read_image, write_json, write_png
+from daformer_lib.image_rules import ORIENTATION, turned
 from daformer_lib.inference import View, label_images
 from daformer_lib.models import build_segmentor
 from daformer_lib.predict_files import find_images, original_ids, predict_files
@@ -225,3 +227,34 @@ def test_a_run_and_its_exported_file_predict_the_same(run_folder, photos, tmp_pa
     labels = {p.name: read_gray(p / "a_labels.png") for p in out.iterdir()}
     np.testing.assert_array_equal(labels["run"], labels["file"])
     assert (labels["run"] != labels["teacher"]).any()
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("orientation", [3, 5, 6, 8])
+def test_outputs_lie_as_a_viewer_shows_the_photo(model_file, tmp_path, orientation, kind):
+    rng = np.random.default_rng(0)
+    stored = rng.integers(0, 256, (5, 8, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    options = {"webp": {"lossless": True}, "jpg": {"quality": 100, "subsampling": 0}}.get(kind, {})
+    Image.fromarray(stored).save(tmp_path / f"p.{kind}", exif=exif, **options)
+    Image.fromarray(turned(stored, orientation)).save(tmp_path / f"upright.{kind}", **options)
+    images = (tmp_path / f"p.{kind}", tmp_path / f"upright.{kind}")
+    assert predict(model_file, tmp_path / "out", "--images", *images) == 0
+    label, upright = (read_gray(tmp_path / "out" / f"{n}_labels.png") for n in ("p", "upright"))
+    assert label.shape == upright.shape and len(np.unique(label)) > 1
+    assert (label == upright).mean() > 0.98  # JPEG's blocks lie otherwise
+    assert read_image(tmp_path / "out" / "p_overlay.png").shape[:2] == label.shape
+
+
+def test_sixteen_bits_are_noted_or_named_with_their_range(model_file, tmp_path, capsys):
+    ramp = np.linspace(0, 65535, 64 * 96).reshape(64, 96).astype(np.uint16)
+    write_png(tmp_path / "photos" / "deep.png", np.dstack([ramp] * 3))
+    write_png(tmp_path / "photos" / "dark.png", np.dstack([ramp // 16] * 3))
+    Image.fromarray(ramp.astype(np.float32)).save(tmp_path / "photos" / "float.tif")
+    assert predict(model_file, tmp_path / "out", "--images", tmp_path / "photos") == 1
+    said = capsys.readouterr()
+    assert "deep.png: 16 bits, its values 0..65535 of 0..65535 become 0..255 of 0..255" in said.out
+    assert "dark.png has 16 bits, its values 0..4095 of 0..65535 become 0..16 of" in said.err
+    assert "float.tif holds floating point numbers; save it with 8 bits" in said.err
+    assert "labelled 1 of 3 images" in said.out

@@ -31,7 +31,7 @@ from daformer_lib.data.photos import (
     labels_lie,
     orientation_mistake,
     orientation_remark,
-    reading_remarks,
+    pixel_remarks,
 )
 from daformer_lib.data.rare_class import (
     rcs_probabilities,
@@ -109,7 +109,7 @@ def inspect_split(
         stats = read_class_stats(spec, data_root, split)
     images = {stem: spec.image_file(data_root, split, stem) for stem in stems}
     photos, broken = _headers(images)
-    pixel_notes, refused = reading_remarks(photos, images, sample)
+    pixel_notes, refused = pixel_remarks(photos, images, sample)
     problems += [why for stem, why in (broken | refused).items() if stem not in skipped]
     chosen = spread(pairs, sample)
     samples = tuple(_samples(spec, data_root, split, chosen))

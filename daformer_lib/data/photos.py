@@ -80,7 +80,7 @@ def orientation_mistake(lies: Mapping[str, Lie]) -> Iterator[Mistake]:
         )
 
 
-def reading_remarks(
+def pixel_remarks(
     photos: Mapping[str, Header], paths: Mapping[str, Path], sample: int
 ) -> tuple[list[str], dict[str, str]]:
     """What reading changes about unusual photos, and (stem -> why) which of them are refused."""
@@ -88,7 +88,7 @@ def reading_remarks(
     unusual = [stem for stem, header in photos.items() if not header.plain]
     for stem in spread(unusual, sample):
         try:
-            note = files.reading_note(paths[stem])
+            note = files.pixel_note(paths[stem])
         except (files.BrokenImage, OSError) as error:
             refused[stem] = complaint(error)
         else:

@@ -132,7 +132,7 @@ INSPECTED = [
     ("image cut short", inspected(lambda p: cut(p.image(), 300)),
      r"skipped p1: broken image: .*p1\.png is truncated .*fetch it again"),
     ("image of 0 bytes", inspected(lambda p: cut(p.image(), 0)),
-     r"p1\.png is not a readable image .*fetch it again"),
+     r"p1\.png is not a readable image: it is empty; fetch it again"),
     ("text that is called .png", inspected(lambda p: p.image().write_text("<html>404</html>")),
      r"p1\.png is not a readable image"),
     ("image that claims 100000x100000", inspected(
@@ -147,7 +147,7 @@ INSPECTED = [
         lambda p: write_png(p.label(), np.zeros((16, 64), np.uint8))),
      r"skipped p1: sizes differ: image 64x32, label 64x16"),
     ("label with four channels", inspected(lambda p: rgba(p.label())),
-     r"broken label: .*p1\.png holds \(32, 64, 4\) uint8.*coloured preview"),
+     r"broken label: .*p1\.png holds \(32, 64, 4\) uint8.*three equal channels"),
     ("label of 16 bits", inspected(lambda p: grey16(p.label())),
      r"p1\.png holds \(32, 64\) uint16.*save the ids with 8 bits"),
     ("palette label, where ids are meant", inspected(

@@ -60,7 +60,7 @@ def test_palette_files_give_their_indices(tmp_path):
 
 
 def test_coloured_previews_are_refused(tmp_path):
-    write_png(tmp_path / "a.png", np.zeros((2, 3, 3), np.uint8))
+    write_png(tmp_path / "a.png", np.full((2, 3, 3), (128, 64, 128), np.uint8))
     with pytest.raises(ValueError, match="coloured preview"):
         PngFolder(tmp_path, CITYSCAPES)
 

@@ -17,6 +17,7 @@ from daformer_lib.data import convert as module
 from daformer_lib.data.class_stats import count_pixels, read_class_stats, stats_path
 from daformer_lib.data.convert import convert, id_table, main, train_ids
 from daformer_lib.data.datasets import SegmentationDataset
+from daformer_lib.image_rules import ORIENTATION, turned
 from daformer_lib.specs import CITYSCAPES_PALETTE, get_spec
 
 ENCODINGS = ["gta", "synthia", "cityscapes", "minigta", "minisynthia", "minicityscapes"]
@@ -273,3 +274,54 @@ def test_one_look_up_is_a_mask_per_class(tiny):
     for own, train in spec.id_map.items():
         plain[ids == own] = train
     np.testing.assert_array_equal(id_table(spec, 256)[ids], plain)
+
+
+def write_turned(tmp_path, spec, orientation, kind="PNG", lies="stored", size=(64, 48)):
+    """A photo with an orientation, and its label as stored in the file or as shown; the label."""
+    label = np.zeros(size[::-1], np.uint8)
+    label[: size[1] // 2, : size[0] // 2], label[: size[1] // 2, size[0] // 2 :] = 7, 11
+    image, exif = Image.fromarray(np.dstack([label * 20] * 3)), Image.Exif()
+    exif[ORIENTATION] = orientation
+    path = spec.image_path(tmp_path, "train", "a/a_0")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+    own = turned(label, orientation) if lies == "shown" else label
+    files.write_png(spec.label_path(tmp_path, "train", "a/a_0"), own)
+
+
+@pytest.mark.parametrize("lies", ["stored", "shown"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_image_and_label_lie_the_same_way_in_training(tmp_path, orientation, kind, lies):
+    spec = dataclasses.replace(get_spec("cityscapes"), size=(64, 48))
+    write_turned(tmp_path, spec, orientation, kind, lies)
+    assert convert(spec, tmp_path, "train").usable == 1
+    image, label = SegmentationDataset(spec, tmp_path, "train").decode(0)
+    agree = np.array([0, 7, 11])[np.rint(image[..., 0] / 110).astype(int).clip(0, 2)]
+    same = (id_table(spec, 256)[agree] == label).mean() > 0.95
+    # Where both shapes are one, labels are taken as shown: then those that lie as stored differ.
+    assert same == (lies == "shown" or orientation in (1, 5, 6, 7, 8))
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_a_label_used_in_place_that_would_have_to_be_turned_is_named(tmp_path, orientation):
+    spec = get_spec("acdc")  # whose label files are train ids
+    write_turned(tmp_path, spec, orientation)
+    why = dict(convert(spec, tmp_path, "train").problems)["a/a_0"]
+    assert f"turned by its EXIF orientation {orientation}, its label " in why
+    assert "give train_id_pattern another name" in why and "exiftool -Orientation=" in why
+
+
+def test_photos_that_training_could_not_read_are_left_out(tmp_path, tiny):
+    spec = tiny.make(tmp_path, "cityscapes", count=4)
+    dark, deep, numbers = tiny.stems(spec, 4)[:3]
+    ramp = np.linspace(0, 4095, 64 * 32).reshape(32, 64).astype(np.uint16)
+    files.write_png(spec.image_path(tmp_path, "train", dark), np.dstack([ramp] * 3))
+    files.write_png(spec.image_path(tmp_path, "train", deep), np.dstack([ramp * 16] * 3))
+    Image.fromarray(ramp.astype(np.float32)).save(
+        spec.image_path(tmp_path, "train", numbers), "TIFF"
+    )
+    problems = dict(convert(spec, tmp_path, "train").problems)
+    assert problems.keys() == {dark, numbers}
+    assert "16 bits, its values 0..4095 of 0..65535 become 0..16 of 0..255" in problems[dark]
+    assert "floating point numbers; save it with 8 bits" in problems[numbers]

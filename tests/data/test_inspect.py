@@ -14,6 +14,7 @@ from daformer_lib.data import inspect as module
 from daformer_lib.data.class_stats import ClassStats
 from daformer_lib.data.inspect import co_occurrence, contact_sheet, inspect_split, rcs_outlook
 from daformer_lib.data.rare_class import scaled_min_crop_pixels, scaled_min_pixels
+from daformer_lib.image_rules import ORIENTATION
 from daformer_lib.specs import DatasetSpec
 
 SIZE = (64, 32)  # (width, height)
@@ -226,3 +227,103 @@ def test_the_contact_sheet_shows_images_beside_their_labels(tmp_path):
     assert tuple(sheet[20, -20]) == SPEC.palette[1]
     assert tuple(sheet[-20, 4 + 320 + 4 + 10]) == (0, 0, 0)  # ignored
     assert Image.fromarray(sheet).mode == "RGB"
+
+
+def save_photo(root, stem: str, orientation: int, size=SIZE, **options):
+    path = SPEC.image_path(root, "train", stem)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    Image.new("RGB", size, (50, 60, 70)).save(path, "JPEG", exif=exif, **options)
+
+
+def test_photos_with_an_orientation_are_told_with_how_their_labels_are_taken(tmp_path):
+    write_set(tmp_path, [stripes(0, 1, 2, 2), stripes(0, 1).T.copy(), stripes(0, 2), stripes(1)])
+    for i, orientation in enumerate((6, 8, 1, 1)):
+        save_photo(tmp_path, f"p{i}", orientation)
+    seen = inspect_split(SPEC, tmp_path, "train")
+    assert seen.problems == () and seen.mistakes == ()
+    assert seen.image_sizes == {SIZE: 2, SIZE[::-1]: 2}
+    (remark,) = seen.remarks
+    assert remark.startswith("2 photos carry an orientation (EXIF; first: p0) and are read as a vi")
+    assert "labels are taken as shown (1, as their shape says); as stored, and turned" in remark
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+def test_labels_whose_shape_does_not_tell_are_taken_as_shown(tmp_path, orientation):
+    write_set(tmp_path, [stripes(0, 1), stripes(2, 1)])
+    save_photo(tmp_path, "p0", orientation)
+    seen = inspect_split(SPEC, tmp_path, "train")
+    assert "as shown (1, whose shape does not tell" in seen.remarks[0]
+    assert "exiftool -Orientation= FILES" in seen.remarks[0] and not seen.mistakes
+    save_photo(tmp_path, "p1", 6)  # its label lies as stored: so will the other
+    seen = inspect_split(SPEC, tmp_path, "train")
+    assert "labels of 1 photos lie as stored, so those of 1 others probably do" in whats(seen)
+
+
+def test_unlabelled_photos_with_an_orientation_are_told(tmp_path):
+    save_photo(tmp_path, "p0", 3)
+    remarks = inspect_split(SPEC, tmp_path, "train").remarks
+    assert remarks[0].endswith("(EXIF; first: p0) and are read as a viewer shows them")
+
+
+def test_unusual_photos_are_named_with_what_reading_makes_of_them(tmp_path):
+    """Without labels, so that no conversion has looked at them."""
+    ramp = np.linspace(0, 65535, 64 * 32).reshape(32, 64).astype(np.uint16)
+    for stem, image in (("deep", ramp), ("dark", ramp // 64), ("plain", (ramp // 256))):
+        pixels = image.astype(np.uint8) if stem == "plain" else image
+        files.write_png(SPEC.image_path(tmp_path, "train", stem), pixels)
+    Image.new("LAB", SIZE).save(SPEC.image_path(tmp_path, "train", "lab"), "TIFF")
+    Image.new("F", SIZE).save(SPEC.image_path(tmp_path, "train", "float"), "TIFF")
+    Image.new("RGBA", SIZE).save(SPEC.image_path(tmp_path, "train", "hidden"), "PNG")
+    Image.new("CMYK", SIZE).save(SPEC.image_path(tmp_path, "train", "cmyk"), "JPEG")
+    seen = inspect_split(SPEC, tmp_path, "train")
+    assert "image deep: 16 bits, its values 0..65535 of 0..65535 become 0..255 of" in str(
+        seen.remarks
+    )
+    assert "image hidden: 100% of it transparent" in str(seen.remarks)
+    assert "image cmyk: CMYK colours" in str(seen.remarks) and len(seen.remarks) == 4
+    problems = " | ".join(seen.problems)
+    assert "dark.jpg has 16 bits, its values 0..1023 of 0..65535 become 0..4" in problems
+    assert "lab.jpg has colours of mode LAB" in problems and "float.jpg holds floating" in problems
+    assert len(seen.problems) == 3
+
+
+BAD_LABELS = {
+    "sixteen bits": (lambda label: label.astype(np.uint16), "save the ids with 8 bits"),
+    "three channels": (
+        lambda label: np.dstack([label] * 3),
+        "three equal channels: ids saved as R",
+    ),
+    "alpha": (None, "grey with an alpha channel"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_LABELS)
+def test_every_bad_label_is_named_and_left_out_of_the_contact_sheet(tmp_path, name):
+    spoilt, says = BAD_LABELS[name]
+    write_set(tmp_path, [stripes(0, 1, 2, 2)] * 5)
+    for stem in ("p1", "p3", "p4"):
+        path = SPEC.label_path(tmp_path, "train", stem)
+        if spoilt is None:
+            Image.open(path).convert("LA").save(path)
+        else:
+            files.write_png(path, spoilt(files.read_gray(path)))
+    seen = inspect_split(SPEC, tmp_path, "train")
+    named = [p for p in seen.problems if p.startswith("skipped") and says in p]
+    assert [p.split(":")[0] for p in named] == ["skipped p1", "skipped p3", "skipped p4"]
+    assert seen.stats.stems == ("p0", "p2")
+    sheet = contact_sheet(SPEC, tmp_path, "train", [f"p{i}" for i in range(5)], columns=1)
+    assert sheet.shape[0] == 7 * 160 + 8 * 4  # five photos, two labels
+
+
+def test_ids_saved_as_rgb_are_no_coloured_preview(tmp_path):
+    write_set(tmp_path, [np.dstack([stripes(0, 1, 2, 2)] * 3)])
+    for encoding in ("id", "palette"):
+        spec = dataclasses.replace(SPEC, label_encoding=encoding)
+        said = whats(inspect_split(spec, tmp_path, "train"))
+        assert "three equal channels: ids saved as RGB -> save one of the channels" in said
+        assert "hold colours" not in said and "that are not in the palette" not in said
+    grey = dataclasses.replace(SPEC, palette=((0, 0, 0), (1, 1, 1), (2, 2, 2)))
+    grey = dataclasses.replace(grey, label_encoding="palette")
+    assert inspect_split(grey, tmp_path, "train").mistakes == ()

@@ -11,13 +11,16 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from daformer_lib import files
 from daformer_lib.config import DataConfig
 from daformer_lib.data import inputs, prepared
+from daformer_lib.data.convert import convert
 from daformer_lib.data.datasets import SegmentationDataset
 from daformer_lib.data.loaders import training_stream
 from daformer_lib.data.prepared import PreparedSplit, prepare_split
+from daformer_lib.image_rules import ORIENTATION
 
 
 def open_set(root, spec, **options):
@@ -57,6 +60,25 @@ def test_batches_are_equal(tiny_pair):
         one, two = plain[step], fast[step]
         assert one.files == two.files and torch.equal(one.target.image, two.target.image)
         assert all(torch.equal(a, b) for a, b in zip(one.source, two.source))
+
+
+@pytest.mark.parametrize("orientation", [3, 5, 6, 8])
+def test_turned_photos_are_prepared_as_they_are_read(tiny_pair, orientation):
+    root, spec, _ = tiny_pair
+    path = spec.image_path(root, "train", open_set(root, spec).stems[0])
+    with Image.open(path) as image:
+        exif = image.getexif()
+        exif[ORIENTATION] = orientation
+        stored = image.copy()
+    stored.save(path, exif=exif)
+    convert(spec, root, "train")
+    plain = open_set(root, dataclasses.replace(spec, keep_ratio=True))
+    prepare_split(plain)
+    ready = open_set(root, plain.spec, prepared=True)
+    assert_same_samples(ready, plain)
+    assert isinstance(ready.load(0)[0], np.memmap)
+    on_its_side = ready.load(0)[0].shape[0] > ready.load(0)[0].shape[1]
+    assert on_its_side == (orientation > 4)
 
 
 @pytest.mark.parametrize("hidden", [False, True], ids=["written", "same size and time"])
