@@ -102,6 +102,17 @@ class SegmentationDataset:
             )
         return self.stats.of(self.stems)
 
+    def unlabelled(self) -> list[str]:
+        """The set's name, if not one of its pixels has a label; empty otherwise."""
+        return [] if self.has_labelled_pixel(range(len(self))) else [self.spec.name]
+
+    def has_labelled_pixel(self, chosen: Sequence[int]) -> bool:
+        """Whether the images at these numbers show a class: by the statistics, which cost nothing;
+        without them label files are read, up to the first that does."""
+        if self.stats is not None:
+            return bool(self.class_stats().counts[list(chosen)].any())
+        return any((self.full_label(i) != IGNORE).any() for i in chosen)
+
     def label_size(self) -> tuple[int, int]:
         """(width, height) of the first label file: what its pixels are counted on."""
         path = self.spec.train_id_file(self.data_root, self.split, self.stems[0])
@@ -186,6 +197,15 @@ class JoinedDataset:
         """Those of all sets, one below the other."""
         counts = [part.class_stats().counts for part in self.parts]
         return ClassStats(tuple(self.stems), np.array([counts[p][i] for p, i in self._places]))
+
+    def unlabelled(self) -> list[str]:
+        """Names of the sets whose images here have not one labelled pixel."""
+        chosen = [[i for p, i in self._places if p == part] for part in range(len(self.parts))]
+        return [
+            part.spec.name
+            for part, own in zip(self.parts, chosen)
+            if own and not part.has_labelled_pixel(own)
+        ]
 
     def label_size(self) -> tuple[int, int]:
         """The smallest of the sets' own: no set falls below thresholds that are scaled to it."""

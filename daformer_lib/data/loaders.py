@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from daformer_lib.batch import Labelled, Unlabelled
 from daformer_lib.config import DataConfig, Mode
 from daformer_lib.data import transforms
 from daformer_lib.data.datasets import LabelledSet, SegmentationDataset, open_source
+from daformer_lib.data.on_disk import conversion_command
 from daformer_lib.data.order import PairOrder, generator
 from daformer_lib.data.rare_class import (
     RareClassSampler,
@@ -177,6 +179,7 @@ def training_stream(
     specs = [target_spec] if mode == "oracle" else sources
     limit = config.max_target_images if mode == "oracle" else config.max_source_images
     dataset = open_source(specs, config.data_root, "train", limit, cache, config.prepared)
+    require_labels(dataset, specs, config, "target" if mode == "oracle" else "source")
     sampler = None
     if config.rcs_temperature is not None:
         config = with_thresholds(config, dataset)
@@ -198,6 +201,28 @@ def training_stream(
         )
         target = UnlabelledStream(images, config, seed)
     return BatchStream(labelled, target, seed, ranks)
+
+
+def require_labels(
+    dataset: LabelledSet, specs: Sequence[DatasetSpec], config: DataConfig, side: str
+) -> None:
+    """Warns of a set to learn from that has not one labelled pixel; ValueError if none has any.
+
+    Training would run to its end all the same, with a loss of 0 and nothing learned.
+    """
+    empty = dataset.unlabelled()
+    if not empty:
+        return
+    spec = next(spec for spec in specs if spec.name == empty[0])
+    said = (
+        f"no labelled pixel in the {side} {' + '.join(f'{name}/train' for name in empty)}: every "
+        f"label value there is ignored ({spec.ignore} as train id), so nothing can be learned from "
+        "it; are these the right label files, and does id_map name their values? Mend them, then "
+        f"run: {conversion_command(spec, config.data_root)}"
+    )
+    if len(empty) == len(specs):
+        raise ValueError(said)
+    warnings.warn(said, stacklevel=3)
 
 
 def with_thresholds(config: DataConfig, dataset: LabelledSet) -> DataConfig:

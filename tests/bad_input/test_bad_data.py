@@ -24,9 +24,9 @@ def inspect(place, *more):
     return ("inspect-data", place.root / "own.yaml", "--data-root", "data", *more)
 
 
-def train(place):
+def train(place, row="source_only"):
     spec = place.root / "own.yaml"
-    words = ("--profile", "smoke", "--row", "source_only", "--data-root", "data")
+    words = ("--profile", "smoke", "--row", row, "--data-root", "data")
     return ("train", *words, "--source", spec, "--target", spec)
 
 
@@ -42,13 +42,13 @@ def inspected(change, **spec):
     return make
 
 
-def trained(change, **spec):
+def trained(change, row="source_only", **spec):
     def make(place):
         place.spec(**spec)
         for split in ("train", "val", "test"):
             place.pairs(split=split, data="data/smoke")
         change(place)
-        return train(place)
+        return train(place, row)
 
     return make
 
@@ -126,6 +126,11 @@ def same_labels(*wanted):
                       for i in range(2)]  # fmt: skip
 
 
+def void(place):
+    for i in range(2):
+        write_png(place.label(f"p{i}.png", data="data/smoke"), values(7, 255))
+
+
 AS_THEY_ARE = {"train_id_pattern": "{split}/lab/{stem}.png"}
 
 INSPECTED = [
@@ -192,6 +197,10 @@ OTHER = [
     ("training where every image is broken", trained(
         lambda p: [cut(p.image(f"p{i}.png", data="data/smoke"), 40) for i in range(2)]),
      r"no usable pair.*inspect-data .*own.yaml", 2, TRAINED),
+    *((f"{side} without a labelled pixel: {row}", trained(void, row),
+       rf"no labelled pixel in the {side} own/train: every label value .* is ignored .*id_map",
+       2, TRAINED)
+      for row, side in (("source_only", "source"), ("daformer", "source"), ("oracle", "target"))),
     ("train ids outside the classes", trained(same_labels(0, 7, 200, 255), **AS_THEY_ARE),
      r"lab/p\d\.png holds \[7, 200\], train ids of own are 0\.\.2 and 255; convert", 2, TRAINED),
     ("statistics cut short", trained(statistics([], keep=1)),

@@ -10,7 +10,7 @@ import pytest
 
 from daformer_lib import files
 from daformer_lib.config import DataConfig
-from daformer_lib.data.class_stats import read_class_stats
+from daformer_lib.data.class_stats import read_class_stats, stats_path
 from daformer_lib.data.convert import convert
 from daformer_lib.data.datasets import SegmentationDataset, open_source
 from daformer_lib.data.loaders import training_batches, training_stream, with_thresholds
@@ -108,3 +108,33 @@ def test_thresholds_of_none_scale_with_the_area(tmp_path):
     spec = load_spec(path)
     batch = training_stream(data, spec, spec, 0)[0]
     assert batch.source.label.unique().tolist() == [0, 1]
+
+
+def blank(root, name: str):
+    """A made-up set like `own_data`'s of which no pixel has a label."""
+    spec = dataclasses.replace(load_spec(own_data(root, {0: 0, 255: 1})), name=name)
+    for stem in ("a", "b"):
+        files.write_png(spec.image_path(root, "train", stem), np.zeros((32, 64, 3), np.uint8))
+        files.write_png(spec.label_path(root, "train", stem), np.full((32, 64), 7, np.uint8))
+    return spec
+
+
+def test_one_of_several_sources_without_a_labelled_pixel_is_named(tmp_path):
+    full, empty = load_spec(own_data(tmp_path, {0: 0, 255: 1})), blank(tmp_path, "empty")
+    for spec in (full, empty):
+        convert(spec, tmp_path, "train")
+    data = dataclasses.replace(PLAIN, data_root=str(tmp_path), crop=(32, 64))
+    with pytest.warns(UserWarning, match="no labelled pixel in the source empty/train: "):
+        training_stream(data, (full, empty), full, 0, "source_only")
+    with pytest.raises(ValueError, match=r"in the source empty/train \+ empty/train: "):
+        training_stream(data, (empty, empty), full, 0, "source_only")
+
+
+def test_without_statistics_the_labels_themselves_are_asked(tmp_path):
+    full, empty = load_spec(own_data(tmp_path, {0: 0, 255: 1})), blank(tmp_path, "empty")
+    for spec in (full, empty):
+        convert(spec, tmp_path, "train")
+        stats_path(spec, tmp_path, "train").unlink()
+    assert open_source([full], tmp_path).unlabelled() == []
+    assert open_source([empty], tmp_path).unlabelled() == ["empty"]
+    assert open_source([full, empty], tmp_path).unlabelled() == ["empty"]
