@@ -12,6 +12,7 @@ import tyro
 
 from daformer_lib import compare_commands, data_commands, model_commands, recipes, speed_commands
 from daformer_lib.data.mini import MINI_NAMES, make_mini
+from daformer_lib.means import percent
 from daformer_lib.prepare import WORKERS, bring_up_to_date, mini_counts, prepare
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
@@ -186,7 +187,7 @@ def evaluate_command(
         recheck: read every image and label to see whether it has changed since it was converted,
             not only those whose size or times differ.
     """
-    from daformer_lib.evaluate import absence_notes, evaluate, percent
+    from daformer_lib.evaluate import absence_notes, evaluate
     from daformer_lib.inference import load_network, working_device
     from daformer_lib.specs import check_same_classes, get_spec
     from daformer_lib.watching import evaluation_samples
@@ -203,10 +204,10 @@ def evaluate_command(
         bring_up_to_date(spec, experiment.data.data_root, split, report=bar, recheck=recheck)
     samples = evaluation_samples(experiment, split, None)
     network = load_network(opened, model).to(device)
-    scores = evaluate(network, samples, spec.num_classes, device)
+    scores = evaluate(network, samples, spec.num_classes, device, evaluated=spec.mean_ids)
     for name, iou in zip(spec.classes, scores.iou):
         print(f"{name:15s} {percent(iou):>5s}")
-    print(f"{'mean IoU':15s} {percent(scores.miou(spec.mean_ids)):>5s}")
+    print(f"{'mean IoU':15s} {percent(scores.miou()):>5s}")
     for note in absence_notes(scores, spec.classes, spec.mean_ids):
         print(note)
 
@@ -331,8 +332,9 @@ def print_scores(run: Run) -> None:
     if not run.is_complete:
         print(f"stopped; start again to go on: {run.folder}")
         return
-    for where, value in run.result["miou"].items():
-        print(f"{where:16s} mIoU {100 * value:5.1f}")
+    for where, scores in run.last_scores().items():
+        why = f"  ({scores.reason})" if scores.reason else ""
+        print(f"{where:16s} mIoU {percent(scores.miou()):>5s}{why}")
     print(f"run: {run.folder}")
 
 

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from daformer_lib.means import known_mean
 from daformer_lib.specs import IGNORE
 
 
@@ -23,6 +24,7 @@ class Scores:
     """What a network got right, from its confusion matrix."""
 
     confusion: np.ndarray  # (K, K) int64 pixels: rows = truth, columns = prediction
+    evaluated: tuple[int, ...] = ()  # train ids in the mean (a spec's `mean_ids`); all by default
 
     @property
     def iou(self) -> np.ndarray:
@@ -43,8 +45,8 @@ class Scores:
 
     @property
     def accuracy(self) -> float:
-        """Share of labelled pixels that are right."""
-        return float(np.diag(self.confusion).sum() / max(self.confusion.sum(), 1))
+        """Share of labelled pixels that are right; NaN where none is labelled."""
+        return float(_ratio(np.trace(self.confusion), self.confusion.sum()))
 
     @property
     def absent(self) -> tuple[int, ...]:
@@ -65,14 +67,18 @@ class Scores:
         return self.confusion.sum(0)
 
     def miou(self, classes: Sequence[int] | None = None) -> float:
-        """Mean IoU in [0, 1] over `classes` (all by default), NaN left out."""
-        iou = self.iou if classes is None else self.iou[list(classes)]
-        return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
+        """Mean IoU in [0, 1] over `classes` (by default those evaluated); NaN if none has one."""
+        ids = classes if classes is not None else self.evaluated or range(len(self.confusion))
+        return float(known_mean(self.iou[list(ids)]))
 
-
-def percent(share: float, digits: int = 1) -> str:
-    """A score in percent; a dash where there is none."""
-    return "–" if np.isnan(share) else f"{100 * share:.{digits}f}"
+    @property
+    def reason(self) -> str:
+        """Why there is no mean IoU; empty where there is one."""
+        if not self.confusion.any():
+            return "no labelled pixel, so there is no score"
+        if np.isnan(self.miou()):
+            return "no evaluated class is in truth or prediction, so there is no score"
+        return ""
 
 
 def absence_notes(
@@ -83,6 +89,8 @@ def absence_notes(
     Args:
         ids: train ids that enter the mean; all by default.
     """
+    if not scores.confusion.any():
+        return [scores.reason]
     kinds = {
         "in neither truth nor prediction, left out of the mean": scores.absent,
         "predicted, but nowhere true: counted as 0, as in the authors' metric": (
@@ -95,7 +103,7 @@ def absence_notes(
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    nan = np.full(part.shape, np.nan)
+    nan = np.full(np.shape(part), np.nan)
     return np.divide(part, whole, out=nan, where=whole > 0, dtype=np.float64)
 
 
@@ -198,11 +206,13 @@ def evaluate(
     num_classes: int,
     device: torch.device | str = "cpu",
     batch_size: int = 1,
+    evaluated: Sequence[int] = (),
 ) -> Scores:
     """Scores of `model` over (image (3, H, W) normalised, truth (h, w) train ids) pairs.
 
     Streams: memory does not grow with the number of samples. BatchNorm and dropout are in eval mode
-    meanwhile and get their modes back.
+    meanwhile and get their modes back. `evaluated`: train ids in the mean IoU, all by default; of a
+    data set its spec's `mean_ids`.
     """
     modes = {module: module.training for module in model.modules()}
     model.eval()
@@ -216,7 +226,7 @@ def evaluate(
     finally:
         for module, training in modes.items():
             module.training = training
-    return Scores(confusion)
+    return Scores(confusion, tuple(evaluated))
 
 
 def _batched(samples: Iterable, size: int) -> Iterable[list]:

@@ -18,9 +18,10 @@ from torch import nn
 
 from daformer_lib.config import ModelConfig
 from daformer_lib.data.datasets import SegmentationDataset
-from daformer_lib.evaluate import Scores, absence_notes, evaluate, percent
+from daformer_lib.evaluate import Scores, absence_notes, evaluate
 from daformer_lib.files import write_label_png
 from daformer_lib.inference import label_file
+from daformer_lib.means import percent
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import Part, load_official
 from daformer_lib.papers import DAFORMER_MIOU, SYNTHIA_MIOU_13, paper_iou

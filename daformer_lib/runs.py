@@ -31,6 +31,7 @@ from daformer_lib.checkpoint_files import checkpoint_paths, newest_checkpoint
 from daformer_lib.config import Experiment
 from daformer_lib.evaluate import Scores
 from daformer_lib.files import read_json, remove_leftovers, write_atomic, write_json
+from daformer_lib.means import json_number
 from daformer_lib.specs import (
     JOIN,
     DatasetSpec,
@@ -76,22 +77,30 @@ class Evaluation:
     split: str
     scores: Scores
 
+    @property
+    def place(self) -> tuple[int, str, str]:
+        """Of which there is one evaluation."""
+        return self.step, self.model, self.split
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "step": self.step,
             "model": self.model,
             "split": self.split,
-            "miou": round(self.scores.miou(), 6),
-            "iou": [None if np.isnan(v) else round(float(v), 6) for v in self.scores.iou],
+            "miou": json_number(self.scores.miou(), 6),  # null where there is no score
+            "iou": [json_number(value, 6) for value in self.scores.iou],
             "confusion": self.scores.confusion.tolist(),
         }
 
     def curve_point(self) -> dict[str, float]:
-        return {f"{self.split}/miou_{self.model}": self.scores.miou()}
+        """For TensorBoard; empty where there is no score."""
+        miou = self.scores.miou()
+        return {} if np.isnan(miou) else {f"{self.split}/miou_{self.model}": miou}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Evaluation:
-        scores = Scores(np.array(values["confusion"], dtype=np.int64))
+    def from_dict(cls, values: dict[str, Any], evaluated: tuple[int, ...]) -> Evaluation:
+        """The mean is made from the pixels again: an old file may hold it over all classes."""
+        scores = Scores(np.array(values["confusion"], dtype=np.int64), evaluated)
         return cls(values["step"], values["model"], values["split"], scores)
 
 
@@ -145,10 +154,7 @@ class Run:
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
-        path = self.folder / "evals.json"
-        if not path.exists():
-            return []
-        return _understood(path, lambda values: [Evaluation.from_dict(v) for v in values])
+        return read_evaluations(self.folder, self.spec)
 
     def final(self, model: str = "student", split: str = "val") -> Scores:
         """Scores of the last step; raises KeyError with what there is."""
@@ -158,8 +164,13 @@ class Run:
             raise KeyError(f"{self.folder} holds no scores of {model} on {split}; it has {have}")
         return max(found, key=lambda e: e.step).scores
 
+    def last_scores(self) -> dict[str, Scores]:
+        """Of the last step, by "student/val" and the like; empty before it, or without labels."""
+        last = [e for e in self.evaluations if e.step == self.experiment.train.steps]
+        return {f"{e.model}/{e.split}": e.scores for e in last}
+
     def curve(self, model: str = "student", split: str = "val") -> tuple[list[int], list[float]]:
-        """Steps and mIoU in percent of every evaluation.
+        """Steps and mIoU in percent of every evaluation; NaN where there was none.
 
         Only the last one is over all images where `max_eval_images` holds the others short.
         """
@@ -205,6 +216,16 @@ class Run:
         return newest_checkpoint(self.folder)
 
 
+def read_evaluations(folder: Path, spec: DatasetSpec) -> list[Evaluation]:
+    """What evals.json holds; means are over the classes that the target's spec evaluates."""
+    path = folder / "evals.json"
+    if not path.exists():
+        return []
+    return _understood(
+        path, lambda values: [Evaluation.from_dict(v, spec.mean_ids) for v in values]
+    )
+
+
 def _understood(path: Path, make: Callable[[Any], T]) -> T:
     """What a JSON file of a run means; one of another program or version is named."""
     try:
@@ -223,7 +244,8 @@ class RunWriter:
     def __init__(self, folder: str | Path, experiment: Experiment) -> None:
         self.folder = Path(folder)
         self.checkpoint_path, self.previous_path = checkpoint_paths(self.folder)
-        self._evals: list[dict[str, Any]] = []
+        self._spec = get_spec(experiment.data.target)
+        self._evals: list[Evaluation] = []
         self._rows: list[dict[str, Any]] = []
         if (self.folder / "config.json").exists():
             old = read_config(self.folder)
@@ -239,9 +261,9 @@ class RunWriter:
         """Forget rows and evaluations after `step`: the run goes on from its checkpoint."""
         remove_leftovers(self.folder)
         if (self.folder / "evals.json").exists():
-            kept = read_json(self.folder / "evals.json")
-            self._evals = [e for e in kept if e["step"] <= step]
-            write_json(self.folder / "evals.json", self._evals, indent=None)
+            kept = read_evaluations(self.folder, self._spec)
+            self._evals = [e for e in kept if e.step <= step]
+            self._write_evaluations()
         if (self.folder / "metrics.csv").exists():
             with (self.folder / "metrics.csv").open() as file:
                 self._rows = [r for r in csv.DictReader(file) if int(r["step"]) <= step]
@@ -260,21 +282,23 @@ class RunWriter:
             (int(row["step"]), {k: float(v) for k, v in row.items() if k != "step" and v != ""})
             for row in self._rows
         ]
-        scores = [(e["step"], Evaluation.from_dict(e).curve_point()) for e in self._evals]
+        scores = [(e.step, e.curve_point()) for e in self._evals]
         return rows + scores
 
     def add_metrics(self, row: dict[str, Any]) -> None:
         self._rows.append(row)
 
     def add_evaluation(self, evaluation: Evaluation) -> None:
-        new = evaluation.to_dict()
-        place = ("step", "model", "split")
-        self._evals = [e for e in self._evals if any(e[k] != new[k] for k in place)] + [new]
+        self._evals = [e for e in self._evals if e.place != evaluation.place] + [evaluation]
 
     def flush(self) -> None:
         """Write rows and evaluations; called with each checkpoint, so that they agree."""
         self._write_rows()
-        write_json(self.folder / "evals.json", self._evals, indent=None)
+        self._write_evaluations()
+
+    def _write_evaluations(self) -> None:
+        values = [evaluation.to_dict() for evaluation in self._evals]
+        write_json(self.folder / "evals.json", values, indent=None)
 
     def _write_rows(self) -> None:
         names = list(dict.fromkeys(name for row in self._rows for name in row))

@@ -20,6 +20,7 @@ import numpy as np
 from daformer_lib.config import Experiment
 from daformer_lib.evaluate import absence_notes
 from daformer_lib.files import read_json, write_atomic, write_json
+from daformer_lib.means import MISSING, json_number, known_mean, percent
 from daformer_lib.progress import Report, silent
 from daformer_lib.run_data import note_data
 from daformer_lib.runs import Run, write_config
@@ -154,18 +155,17 @@ class RowResult:
     iou: np.ndarray  # (seeds, K), NaN where a class is absent
     classes: tuple[str, ...]
     rare_ids: tuple[int, ...] = ()  # train ids that the data set's spec calls rare
+    evaluated: tuple[int, ...] = ()  # train ids in the mean; all by default
 
     @property
     def miou(self) -> np.ndarray:
-        """(seeds,) percent."""
-        return 100 * np.nanmean(self.iou, axis=1)
+        """(seeds,) percent, over the evaluated classes; NaN where a seed has no score."""
+        return 100 * known_mean(self.iou[:, list(self.evaluated) or slice(None)], axis=1)
 
     @property
     def rare(self) -> np.ndarray:
         """(seeds,) percent: the mean of the rare classes; NaN where the data set names none."""
-        if not self.rare_ids:
-            return np.full(len(self.seeds), np.nan)
-        return 100 * np.nanmean(self.iou[:, list(self.rare_ids)], axis=1)
+        return 100 * known_mean(self.iou[:, list(self.rare_ids)], axis=1)
 
 
 def collect(runs: Iterable[Run], model: str = "student", split: str = "test") -> list[RowResult]:
@@ -179,17 +179,21 @@ def collect(runs: Iterable[Run], model: str = "student", split: str = "test") ->
         iou = np.stack([run.final(model, split).iou for run in members])
         seeds = tuple(run.experiment.train.seed for run in members)
         spec = members[0].spec
-        results.append(RowResult(name, seeds, iou, spec.classes, spec.rare))
+        results.append(RowResult(name, seeds, iou, spec.classes, spec.rare, spec.mean_ids))
     return results
 
 
 def mean_std(values: np.ndarray) -> str:
-    """ "38.7 ± 0.4" (sample standard deviation); without a spread for one seed."""
-    if np.isnan(values).all():
-        return "–"
-    if len(values) == 1:
-        return f"{values[0]:.1f}"
-    return f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
+    """ "38.7 ± 0.4" (sample standard deviation); without a spread for one seed.
+
+    Seeds without a score are left out, and that is said: "38.7 ± 0.4 (2 of 3 seeds)".
+    """
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return MISSING
+    part = f" ({len(known)} of {len(values)} seeds)" if len(known) < len(values) else ""
+    spread = f" ± {known.std(ddof=1):.1f}" if len(known) > 1 else ""
+    return f"{known.mean():.1f}{spread}{part}"
 
 
 def markdown_table(results: Sequence[RowResult]) -> str:
@@ -214,8 +218,7 @@ def class_table(results: Sequence[RowResult]) -> str:
 
 def _mean_iou(result: RowResult, train_id: int) -> str:
     """Mean over the seeds that know the class; a dash when none does."""
-    values = result.iou[:, train_id]
-    return "–" if np.isnan(values).all() else f"{100 * np.nanmean(values):.1f}"
+    return percent(known_mean(result.iou[:, train_id]))
 
 
 def gain_table(results: Sequence[RowResult]) -> str:
@@ -223,7 +226,9 @@ def gain_table(results: Sequence[RowResult]) -> str:
     lines = ["| from | to | gain in mIoU | standard error |", "|---|---|---|---|"]
     for low, high in pairwise(results):
         gain, error = paired_gain(low, high)
-        lines.append(f"| {low.row} | {high.row} | {gain:+.1f} | {error:.1f} |")
+        found = MISSING if np.isnan(gain) else f"{gain:+.1f}"
+        spread = MISSING if np.isnan(error) else f"{error:.1f}"
+        lines.append(f"| {low.row} | {high.row} | {found} | {spread} |")
     return "\n".join(lines) + "\n"
 
 
@@ -232,19 +237,23 @@ def absent_classes(runs: Iterable[Run], model: str = "student", split: str = "te
     said: dict[str, list[str]] = {}
     for run in runs:
         where = f"{run.name} seed {run.experiment.train.seed}"
-        for note in absence_notes(run.final(model, split), run.classes):
+        for note in absence_notes(run.final(model, split), run.classes, run.spec.mean_ids):
             said.setdefault(note, []).append(where)
     return [f"{note} ({', '.join(wheres)})" for note, wheres in said.items()]
 
 
 def paired_gain(low: RowResult, high: RowResult) -> tuple[float, float]:
-    """Mean gain in mIoU over seeds both rows have, and its standard error (NaN for one seed)."""
+    """Mean gain in mIoU over seeds for which both rows have a score, and its standard error.
+
+    The gain is NaN without such a seed, the error with only one.
+    """
     shared = sorted(set(low.seeds) & set(high.seeds))
     gains = np.array(
         [high.miou[high.seeds.index(s)] - low.miou[low.seeds.index(s)] for s in shared]
     )
+    gains = gains[~np.isnan(gains)]
     error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else float("nan")
-    return float(gains.mean()), float(error)
+    return float(known_mean(gains)), float(error)
 
 
 def write_results(runs: Sequence[Run], path: Path, command: str) -> Path:
@@ -255,14 +264,15 @@ def write_results(runs: Sequence[Run], path: Path, command: str) -> Path:
         config["data"].pop("data_root")
         config["data"] |= {side: data_names(getattr(data, side)) for side in ("source", "target")}
         entry = {"row": run.name, "config": config, **run.result, "curves": {}, "iou": {}}
-        entry |= {"classes": spec.classes, "rare": spec.rare}
+        entry |= {"classes": spec.classes, "rare": spec.rare, "evaluated": spec.mean_ids}
         for evaluation in run.evaluations:
-            values = evaluation.to_dict()
             where = f"{evaluation.model}/{evaluation.split}"
             curve = entry["curves"].setdefault(where, [])
-            curve.append([evaluation.step, round(values["miou"], 4)])
-            if evaluation.step == run.experiment.train.steps:
-                entry["iou"][where] = [None if v is None else round(v, 4) for v in values["iou"]]
+            curve.append([evaluation.step, json_number(evaluation.scores.miou(), 4)])
+        # From the pixels, as everywhere: result.json of an old run has the mean over all classes.
+        for where, scores in run.last_scores().items():
+            entry["miou"][where] = json_number(scores.miou(), 6)
+            entry["iou"][where] = [json_number(value, 4) for value in scores.iou]
         entries.append(entry)
     write_json(path, {"command": command, "runs": entries}, indent=None)
     write_atomic(path.with_suffix(".md"), _results_page(runs, command).encode())
@@ -304,16 +314,19 @@ def read_results(path: Path, where: str = "student/test") -> list[RowResult]:
     for row, entries in groups.items():
         entries.sort(key=lambda e: e["seed"])
         values = [[np.nan if v is None else v for v in e["iou"][where]] for e in entries]
-        classes, rare = _classes_of(entries[0])
         seeds = tuple(e["seed"] for e in entries)
         iou = np.array(values, dtype=float)
-        results.append(RowResult(row, seeds, iou, classes, rare))
+        results.append(RowResult(row, seeds, iou, *_classes_of(entries[0])))
     return results
 
 
-def _classes_of(entry: dict[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Class names and rare train ids; files of before this was kept are of built-in data sets."""
+def _classes_of(entry: dict[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]:
+    """Class names, rare and evaluated train ids.
+
+    Files of before names were kept are of built-in data sets; those of before `evaluated` was
+    kept have the mean over all classes.
+    """
     if "classes" in entry:
-        return tuple(entry["classes"]), tuple(entry["rare"])
+        return tuple(entry["classes"]), tuple(entry["rare"]), tuple(entry.get("evaluated", ()))
     spec = get_spec(entry["config"]["data"]["target"])
-    return spec.classes, spec.rare
+    return spec.classes, spec.rare, spec.mean_ids

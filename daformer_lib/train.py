@@ -20,6 +20,7 @@ from daformer_lib.config import Experiment
 from daformer_lib.data.loaders import TrainBatch, training_batches
 from daformer_lib.divergence import broken_weights
 from daformer_lib.machine import keep_memory, machine
+from daformer_lib.means import json_number
 from daformer_lib.processes import (
     asked_to_stop,
     default_fabric,
@@ -185,14 +186,16 @@ def restore(parts: Parts, log: LossLog, writer: RunWriter) -> tuple[int, float]:
 def summary(run: Run, seconds: float, ranks: Ranks = ALONE) -> dict[str, Any]:
     """What result.json says."""
     experiment = run.experiment
-    last = [e for e in run.evaluations if e.step == experiment.train.steps]
+    last = run.last_scores()
+    reasons = [f"{where}: {scores.reason}" for where, scores in last.items() if scores.reason]
     return {
         "name": experiment.name,
         "key": experiment.key,
         "seed": experiment.train.seed,
         "steps": experiment.train.steps,
         "seconds": round(seconds, 1),
-        "miou": {f"{e.model}/{e.split}": round(e.scores.miou(), 6) for e in last},
+        "miou": {where: json_number(scores.miou(), 6) for where, scores in last.items()},
+        **({"no_score": reasons} if reasons else {}),
         "machine": machine(),
         **({"processes": ranks.world} if ranks.world > 1 else {}),
     }

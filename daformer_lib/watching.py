@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,11 +83,34 @@ class Evaluator:
         self.experiment, self.models, self.writer, self.device = experiment, models, writer, device
         self.ranks = ranks
         self._known: dict[str, bool] = {}  # split -> whether it has labels
+        self._void: set[str] = set()  # splits whose labels have not one labelled pixel
         # A wrong split and labels of which some are missing are named now, not after the last step.
         spec, config = get_spec(experiment.data.target), experiment.train
-        for split in {config.eval_split, *config.final_splits}:
+        for split in dict.fromkeys((config.eval_split, *config.final_splits)):
             spec.require_split(split)
-            target_dataset(experiment, split, self._labelled(split))
+            dataset = target_dataset(experiment, split, self._labelled(split))
+            if self._labelled(split):
+                self._look_at(dataset)
+
+    def _look_at(self, dataset: SegmentationDataset) -> None:
+        """Say before the first step what of a labelled split will have no score."""
+        spec, split = dataset.spec, dataset.split
+        if dataset.unlabelled():
+            self._void.add(split)
+            warnings.warn(
+                f"no labelled pixel in {spec.name}/{split}: its labels hold only {spec.ignore} "
+                "(ignored), as published test labels do, so its scores will be null in JSON and a "
+                "dash in tables; choose another split with train.eval_split or train.final_splits",
+                stacklevel=3,
+            )
+        elif dataset.stats is not None and not dataset.stats.totals[list(spec.mean_ids)].any():
+            named = ", ".join(spec.classes[i] for i in spec.mean_ids)
+            warnings.warn(
+                f"no pixel of what the spec evaluates ({named}) in {spec.name}/{split}: its mean "
+                "IoU will be 0 where such a class is predicted, else null; does `evaluated` name "
+                "the right train ids?",
+                stacklevel=3,
+            )
 
     def after(self, done: int, board: TensorBoardLogger) -> None:
         config = self.experiment.train
@@ -112,7 +136,10 @@ class Evaluator:
         spec = get_spec(self.experiment.data.target)
         for name, model in self.models.items():
             samples = evaluation_samples(self.experiment, split, limit, self.ranks)
-            own = evaluate(model, samples, spec.num_classes, self.device, batch_size=8)
+            samples = () if split in self._void else samples  # a generator: nothing is read
+            own = evaluate(
+                model, samples, spec.num_classes, self.device, 8, evaluated=spec.mean_ids
+            )
             scores = joined(own, self.ranks, self.device)
             evaluation = Evaluation(done, name, split, scores)
             self.writer.add_evaluation(evaluation)
@@ -137,7 +164,8 @@ class Evaluator:
 
 def joined(scores: Scores, ranks: Ranks, device: torch.device) -> Scores:
     """The scores over all ranks' images, from the sum of their confusion matrices."""
-    return Scores(ranks.sum(torch.from_numpy(scores.confusion).to(device)).cpu().numpy())
+    confusion = ranks.sum(torch.from_numpy(scores.confusion).to(device)).cpu().numpy()
+    return replace(scores, confusion=confusion)
 
 
 def label_images(model: nn.Module, images: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -12,11 +12,11 @@ from daformer_lib.evaluate import (
     absence_notes,
     confusion_matrix,
     evaluate,
-    percent,
     predict,
     slide,
     whole,
 )
+from daformer_lib.means import percent
 from daformer_lib.models import build_segmentor
 from tests.rounding import assert_same_labels, forward_bound, near_ties
 
@@ -154,4 +154,15 @@ def test_classes_without_true_pixels_are_named_with_how_they_count():
 def test_scores_without_any_truth():
     scores = Scores(np.zeros((3, 3), np.int64))
     assert scores.absent == (0, 1, 2) and np.isnan(scores.miou())
-    assert percent(scores.miou()) == "–"
+    assert percent(scores.miou()) == "–" and np.isnan(scores.accuracy)
+    assert absence_notes(scores, ("a", "b", "c")) == ["no labelled pixel, so there is no score"]
+
+
+def test_the_mean_is_over_what_is_evaluated():
+    pixels = np.array([[2, 0, 1, 0], [0, 3, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    scores = Scores(pixels, evaluated=(0, 1))
+    assert scores.miou() == pytest.approx((2 / 3 + 1) / 2) == Scores(pixels).miou((0, 1))
+    assert scores.miou((2,)) == 0 and scores.reason == ""
+    only = Scores(pixels, evaluated=(3,))
+    assert np.isnan(only.miou()) and only.reason.startswith("no evaluated class is in truth")
+    assert np.isnan(scores.miou(()))  # a data set without rare classes has no mean over them

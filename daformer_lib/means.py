@@ -1,0 +1,39 @@
+"""Means over the scores that exist, and how a score that does not exist is written.
+
+A class in neither truth nor prediction has no IoU, an image without labels no error: NaN in arrays,
+null in JSON (which knows no NaN), a dash in tables. It is left out of means and never counts as 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+MISSING = "–"
+
+
+def known_mean(values: Any, axis: int | None = None) -> Any:
+    """Mean of the values that are not NaN; NaN, without numpy's warning, where none is.
+
+    >>> float(known_mean([0.5, float("nan"), 1.0]))
+    0.75
+    """
+    values = np.asarray(values, dtype=np.float64)
+    known = ~np.isnan(values)
+    total, count = np.where(known, values, 0).sum(axis), known.sum(axis)
+    return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A score in percent; a dash where there is none."""
+    return MISSING if np.isnan(share) else f"{100 * share:.{digits}f}"
+
+
+def json_number(value: float, digits: int) -> float | None:
+    """Rounded for JSON; None where there is no number.
+
+    >>> json_number(0.123456, 3), json_number(float("nan"), 3)
+    (0.123, None)
+    """
+    return round(float(value), digits) if np.isfinite(value) else None
