@@ -58,7 +58,7 @@ def compare(
         recheck: read every label file of the truth to see whether it has changed since it was
             converted, not only those whose size or times differ.
     """
-    from daformer_lib.compare import open_comparison, survey
+    from daformer_lib.compare import missing, open_comparison, survey
     from daformer_lib.compare.tally import sure_from
     from daformer_lib.compare_views import class_wins_table, scores_table
     from daformer_lib.compare_views.page_data import Limits
@@ -76,7 +76,7 @@ def compare(
         threshold = own_threshold(comparison)
     with Progress(len(comparison.stems), "compare") as bar:
         found = survey(comparison, step, bar)
-    for text in comparison.missing:
+    for text in missing(comparison, found):
         print(f"note: {text}", file=sys.stderr)
     print(scores_table(found, comparison.spec, threshold), end="\n\n")
     print(class_wins_table(found, comparison.spec, threshold), end="\n\n")

@@ -15,10 +15,12 @@ import numpy as np
 from jinja2 import Environment
 
 from daformer_lib.files import write_atomic
+from daformer_lib.means import known_mean
 from daformer_lib.progress import duration
 from daformer_lib.report_page import PAGE
 from daformer_lib.specs import DatasetSpec
-from daformer_lib.viz import class_bars, class_chips, colorize, figure_png, picture_miou
+from daformer_lib.viz import class_bars, class_chips, colorize, figure_png, miou_note
+from daformer_lib.viz.charts import percent
 from daformer_lib.viz.draw import as_picture
 from daformer_lib.viz.style import KIND_COLOURS, KIND_NAMES, small_png, to_data_uri
 from daformer_lib.viz.tables import format_score
@@ -82,6 +84,9 @@ def headline(rows: Sequence[AblationRow]) -> str:
     live = {row.name: row.live for row in rows if row.live is not None}
     if SOURCE_ONLY not in live or FULL not in live:
         return "The runs that the headline compares are not finished yet."
+    void = [name for name in (SOURCE_ONLY, FULL) if np.isnan(live[name])]
+    if void:
+        return f"No score of {' and '.join(void)}: there is no headline."
     start, end = live[SOURCE_ONLY], live[FULL]
     text = f"{SOURCE_ONLY} {start:.1f} → {FULL} {end:.1f} mIoU"
     if end <= start:
@@ -99,8 +104,8 @@ def _panel(row: PanelRow, runs: Sequence[str], spec: DatasetSpec) -> dict[str, A
         if run not in row.labels:
             cells.append((run, None, "not trained yet"))
             continue
-        score = picture_miou(row.labels[run], row.truth, spec)
-        cells.append((run, colorize(row.labels[run], spec), f"mIoU {score:.0f}"))
+        note = miou_note(row.labels[run], row.truth, spec)
+        cells.append((run, colorize(row.labels[run], spec), note))
     return {
         "name": row.name,
         "cells": [
@@ -160,7 +165,7 @@ def render(report: CourseReport) -> str:
     """The page as HTML. All texts are escaped."""
     runs = list(dict.fromkeys(run for row in report.panels for run in row.labels))
     means = {
-        name: f"{np.nanmean(np.asarray(iou, dtype=float)[list(report.spec.mean_ids)]):.1f}"
+        name: format_score(known_mean(percent(iou, report.spec)[list(report.spec.mean_ids)]))
         for name, iou in report.class_iou.items()
     }
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(PAGE)

@@ -165,3 +165,14 @@ def test_the_file_is_written_whole(tmp_path):
     path = write_report(full_report(), tmp_path / "course" / "report.html")
     assert path.read_text(encoding="utf-8").rstrip().endswith("</html>")
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_score_that_does_not_exist_is_a_dash():
+    none = float("nan")
+    rows = [AblationRow("source-only", none), AblationRow("DAFormer", 44.0, [none])]
+    assert headline(rows) == "No score of source-only: there is no headline."
+    bars = {"void": np.full(19, none), "DAFormer": np.full(19, 0.25)}
+    page = render(dataclasses.replace(full_report(), rows=rows, class_iou=bars))
+    assert "void: mean –" in page and "DAFormer: mean 25.0" in page
+    assert not re.search(r"\bnan\b", page)

@@ -14,12 +14,12 @@ from daformer_lib.compare.disagreement import disagreement_count, disagreement_m
 from daformer_lib.compare.flow import Flow, Move, flow, flow_counts
 from daformer_lib.compare.opening import open_comparison
 from daformer_lib.compare.sources import PngFolder, RunSource, Source
-from daformer_lib.compare.survey import ImageRow, Survey, evolution, ranking, survey
+from daformer_lib.compare.survey import ImageRow, Survey, evolution, missing, ranking, survey
 from daformer_lib.compare.tally import Tally, count_predictions
 
 __all__ = [
     "ClassTable", "Comparison", "Flow", "ImageRow", "Move", "PngFolder", "Reliability",
     "RunSource", "Source", "Survey", "Tally", "View", "Win", "class_table", "count_predictions",
     "disagreement_count", "disagreement_map", "evolution", "flow", "flow_counts",
-    "open_comparison", "ranking", "reliability", "survey", "vote", "wins",
+    "missing", "open_comparison", "ranking", "reliability", "survey", "vote", "wins",
 ]  # fmt: skip

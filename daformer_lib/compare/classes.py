@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from daformer_lib.compare.tally import Tally, sure_from
+from daformer_lib.means import known_mean
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,7 @@ class ClassTable:
 
     def miou(self, classes: Sequence[int] | None = None) -> float:
         """Mean IoU, absent classes left out; NaN without truth."""
-        iou = self.iou if classes is None else self.iou[list(classes)]
-        return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
+        return float(known_mean(self.iou if classes is None else self.iou[list(classes)]))
 
 
 def class_table(tally: Tally, threshold: float = 0.968) -> ClassTable:

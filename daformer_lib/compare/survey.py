@@ -14,6 +14,7 @@ import numpy as np
 from daformer_lib.compare.comparison import Comparison
 from daformer_lib.compare.disagreement import differ, pairwise
 from daformer_lib.compare.tally import Tally, count_predictions
+from daformer_lib.means import known_mean
 from daformer_lib.progress import Report, silent
 
 Order = Literal["name", "disagreement", "error", "class error"]
@@ -32,8 +33,7 @@ class ImageRow:
     def error_of(self, class_id: int | None = None) -> float:
         """Mean over the sources, of all classes or one."""
         values = self.error if class_id is None else self.class_error[:, class_id]
-        known = [value for value in values if np.isfinite(value)]
-        return float(np.mean(known)) if known else float("nan")
+        return float(known_mean(values))
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Survey:
     tallies: dict[str, Tally]  # by source
     images: tuple[ImageRow, ...]
     apart: np.ndarray  # (R, R) share of all pixels at which two sources differ
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether any pixel is labelled; truth files may be there and void."""
+        return any(tally.has_truth for tally in self.tallies.values())
 
     @property
     def disagreement(self) -> float:
@@ -71,6 +76,17 @@ def survey(comparison: Comparison, step: int | None = None, report: Report = sil
         apart += pairwise(labels)
         report(done, len(comparison.stems), stem)
     return Survey(step, tallies, tuple(rows), apart / len(rows))
+
+
+def missing(comparison: Comparison, found: Survey) -> tuple[str, ...]:
+    """What `comparison.missing` says, and what shows only when the pixels are counted."""
+    if found.has_truth or not comparison.has_truth:
+        return comparison.missing
+    said = (
+        "No labelled pixel in the truth of these images: IoU, precision, recall, errors, "
+        "calibration and who wins are left out."
+    )
+    return said, *comparison.missing
 
 
 def image_row(stem: str, labels: Sequence[np.ndarray], tables: Sequence[np.ndarray]) -> ImageRow:

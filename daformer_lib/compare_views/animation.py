@@ -13,7 +13,7 @@ from daformer_lib.compare import Comparison
 from daformer_lib.compare_views import canvas
 from daformer_lib.compare_views.layers import PLAIN, Look, image, picture, truth
 from daformer_lib.files import write_atomic
-from daformer_lib.viz.panels import picture_miou
+from daformer_lib.viz.panels import miou_note
 
 FORMATS = {".gif": "GIF", ".png": "PNG", ".apng": "PNG", ".webp": "WEBP"}
 LAST = 2.5  # times as long as the others: the result
@@ -31,7 +31,7 @@ def evolution_frames(
             panels.append(canvas.Panel("truth", truth(view, spec, look)))
         for i, name in enumerate(comparison.names):
             scored = view.truth is not None
-            note = f"mIoU {picture_miou(view.labels[i], view.truth, spec):.0f}" if scored else ""
+            note = miou_note(view.labels[i], view.truth, spec) if scored else ""
             panels.append(canvas.Panel(f"{name}, step {step}", picture(view, i, spec, look), note))
         frames.append(canvas.arrange(panels, width=width))
     return frames

@@ -25,7 +25,8 @@ from daformer_lib.compare_views.layers import (
     picture,
 )
 from daformer_lib.compare_views.page import render_page
-from daformer_lib.compare_views.tables import percent
+from daformer_lib.means import percent
+from daformer_lib.viz.panels import wrong_share
 from daformer_lib.viz.safe_colours import palettes
 from daformer_lib.viz.style import Plate
 
@@ -137,8 +138,7 @@ class ComparisonExplorer(ipywidgets.VBox):
             text = f"{name}: {names[view.labels[i][y, x]]}"
             text += "" if sure is None else f" ({sure[y, x] / 255:.2f})"
             if view.truth is not None:
-                known = view.truth != spec.ignore
-                wrong = float((view.labels[i] != view.truth)[known].mean()) if known.any() else 0.0
+                wrong = wrong_share(view.labels[i], view.truth, spec)
                 text += f" · {percent(wrong)} % of the image wrong"
             told.append(html.escape(text))
         return "<div style='line-height:1.7'>" + "<br>".join(told) + "</div>"

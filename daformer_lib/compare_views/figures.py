@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from daformer_lib.compare import Comparison, Flow, Tally, View, class_table, reliability
 from daformer_lib.compare_views.layers import (
     PLAIN,
@@ -17,9 +15,10 @@ from daformer_lib.compare_views.layers import (
     picture,
     truth,
 )
+from daformer_lib.means import known_mean, percent
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.viz.lines import line_chart
-from daformer_lib.viz.panels import Chip, panel_grid, picture_miou
+from daformer_lib.viz.panels import Chip, miou_note, panel_grid, wrong_share
 from daformer_lib.viz.style import (
     BAD,
     GOOD,
@@ -69,12 +68,11 @@ def _caption(view: View, i: int, spec: DatasetSpec, look: Look) -> str | None:
     """The number that belongs in a panel's corner."""
     sure = view.confidences[i]
     if look.layer == "pseudo-label" and view.truth is not None:
-        return f"mIoU {picture_miou(view.labels[i], view.truth, spec):.0f}"
+        return miou_note(view.labels[i], view.truth, spec)
     if look.layer == "confidence" and sure is not None:
         return f"weight {(sure / 255 >= look.threshold).mean():.2f}"
     if look.layer == "error" and view.truth is not None:
-        known = view.truth != spec.ignore
-        return f"{100 * (view.labels[i] != view.truth)[known].mean():.0f} % wrong"
+        return f"{percent(wrong_share(view.labels[i], view.truth, spec), 0)} % wrong"
     return None
 
 
@@ -110,10 +108,11 @@ def reliability_diagram(tallies: Mapping[str, Tally], bins: int = 10) -> Plate:
         found = reliability(tallies[name], bins)
         middle = (found.edges[1:] + found.edges[:-1]) / 2
         drawn = found.pixels > 0
-        label = f"{name}: ECE {100 * found.ece:.1f} %"
+        label = f"{name}: ECE {percent(found.ece)} %"
         sure, right = found.confidence[drawn], found.accuracy[drawn]
         axes.plot(sure, right, "o-", color=colour, label=label, markersize=4)
-        below.step(middle, 100 * found.pixels / found.pixels.sum(), where="mid", color=colour)
+        share = 100 * found.pixels / max(found.pixels.sum(), 1)
+        below.step(middle, share, where="mid", color=colour)
     axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is right")
     axes.set_title("Calibration: under the diagonal is overconfident")
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
@@ -174,7 +173,4 @@ def _measured(
     tally: Tally, spec: DatasetSpec, class_id: int | None, measure: str, threshold: float
 ) -> float:
     values = getattr(class_table(tally, threshold), measure)
-    if class_id is not None:
-        return float(100 * np.nan_to_num(values[class_id]))
-    chosen = values[list(spec.mean_ids)]
-    return float(100 * np.nanmean(chosen)) if np.isfinite(chosen).any() else 0.0
+    return 100 * float(known_mean(values[list(spec.mean_ids) if class_id is None else class_id]))

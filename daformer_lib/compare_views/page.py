@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from daformer_lib.compare import Comparison, Survey, survey
+from daformer_lib.compare import Comparison, Survey, missing, survey
 from daformer_lib.compare_views.page_data import USUAL, Limits, notes, page_data
 from daformer_lib.compare_views.tables import scores_table, verdict
 from daformer_lib.files import write_atomic
@@ -38,7 +38,7 @@ def render_page(
     return _template().render(
         title=title,
         verdict=verdict(found, comparison.spec),
-        missing=comparison.missing,
+        missing=missing(comparison, found),
         notes=notes(comparison, limits, len(data["images"])),
         facts=_facts(comparison, command),
         table=scores_table(found, comparison.spec, threshold),

@@ -21,6 +21,7 @@ from PIL import Image
 from daformer_lib.compare import Comparison, Survey, Tally, evolution, ranking
 from daformer_lib.compare.sources import step_at
 from daformer_lib.compare_views.layers import AGREE, APART, FADED
+from daformer_lib.means import json_number
 from daformer_lib.progress import Report, silent
 from daformer_lib.viz import draw
 from daformer_lib.viz.safe_colours import palettes
@@ -87,7 +88,7 @@ def page_data(
         "size": size,
         "steps": list(comparison.steps),
         "step": found.step,
-        "hasTruth": comparison.has_truth,
+        "hasTruth": found.has_truth,
         "hasImages": comparison.has_images,
         "runs": [
             {
@@ -175,18 +176,13 @@ def _image(comparison: Comparison, found: Survey, stem: str, size: Sequence[int]
     return {
         "stem": stem,
         "disagreement": round(row.disagreement, 5),
-        "error": _number(row.error_of()),
-        "classError": [_number(row.error_of(i)) for i in ids],
+        "error": json_number(row.error_of(), 5),
+        "classError": [json_number(row.error_of(i), 5) for i in ids],
         "picture": None if picture is None else _jpeg(picture, size),
         "truth": None if truth is None else packed_map(_nearest(truth, size)),
         "labels": labels,
         "confidences": sures,
     }
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return round(float(value), 5) if np.isfinite(value) else None
 
 
 def _nearest(values: np.ndarray, size: Sequence[int]) -> np.ndarray:

@@ -7,14 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from daformer_lib.compare import ClassTable, Survey, class_table, reliability, wins
+from daformer_lib.means import MISSING, percent
 from daformer_lib.specs import DatasetSpec
-from daformer_lib.viz.tables import MISSING, Table
+from daformer_lib.viz.tables import Table
 
 LEVEL = 0.05  # points of mIoU: a lead that would be printed as 0.0
-
-
-def percent(value: float) -> str:
-    return f"{100 * value:.1f}" if np.isfinite(value) else MISSING
 
 
 def scores_table(found: Survey, spec: DatasetSpec, threshold: float) -> Table:

@@ -38,6 +38,7 @@ from daformer_lib.viz.panels import (
     agreement_chips,
     class_chips,
     class_legend,
+    miou_note,
     panel_grid,
     picture_miou,
 )
@@ -57,7 +58,7 @@ __all__ = [
     "class_picture", "class_pixels", "colorize", "colour_histograms", "colour_planes",
     "confidence_map", "confusion_heatmap", "curves", "denormalise", "error_map",
     "evolution_strip", "explore", "figure_png", "gain_bars", "grouped_bars", "heat_overlay",
-    "image_png", "line_chart", "only_classes", "overlay", "panel_grid", "picture_miou",
+    "image_png", "line_chart", "miou_note", "only_classes", "overlay", "panel_grid", "picture_miou",
     "plain_table", "prediction_panels", "pseudo_label_panels", "scalar_map", "share_bars",
     "slider_picture", "small_png", "three_numbers", "three_numbers_table", "to_data_uri", "twin",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import ScaledTranslation
 
+from daformer_lib.means import MISSING, known_mean
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.viz.style import (
     BAD,
@@ -25,6 +26,7 @@ from daformer_lib.viz.style import (
     run_colours,
     styled,
 )
+from daformer_lib.viz.tables import format_score
 
 Order = Literal["as given", "by gain"]
 
@@ -115,18 +117,19 @@ def class_bars(
     wide = 0.82 / len(values)
     colours = run_colours(list(values))
     for k, (name, iou) in enumerate(values.items()):
-        mean = float(np.nanmean(iou[list(spec.mean_ids)]))
+        mean = float(known_mean(iou[list(spec.mean_ids)]))
         x = at + (k - (len(values) - 1) / 2) * wide
         heights = np.append(iou[ids], mean)
         spread = None
         if errors and name in errors:
             spread = np.append(as_array(errors[name])[ids], 0)
         axes.bar(
-            x, np.nan_to_num(heights), wide * 0.94, color=colours[k], label=f"{name}  {mean:.1f}",
-            yerr=spread, error_kw={"elinewidth": 0.9, "ecolor": INK},
+            x, np.nan_to_num(heights), wide * 0.94, color=colours[k],
+            label=f"{name}  {format_score(mean)}", yerr=spread,
+            error_kw={"elinewidth": 0.9, "ecolor": INK},
         )  # fmt: skip
         for missing in np.flatnonzero(np.isnan(heights)):
-            axes.text(x[missing], 0.5, "–", ha="center", color=MUTED)
+            axes.text(x[missing], 0.5, MISSING, ha="center", color=MUTED)
     _class_ticks_below(axes, spec, ids, at[:-1], bold)
     axes.axvline(len(ids) - 0.2, color="#c5ccd3", linewidth=0.8)
     axes.text(at[-1], -0.09, "mean", transform=axes.get_xaxis_transform(), ha="center",
@@ -147,9 +150,13 @@ def gain_bars(
     title: str = "Change of IoU",
     bold: Sequence[int] = (),
 ) -> Plate:
-    """What each class won or lost between two runs, the largest gain on top."""
+    """What each class won or lost between two runs, the largest gain on top.
+
+    A class without a score on one side (–) counts as 0 there; without one on both, it has no gain.
+    """
     before, after = percent(before, spec), percent(after, spec)
     change = np.nan_to_num(after) - np.nan_to_num(before)
+    occurs = ~(np.isnan(before) & np.isnan(after))
     ids = sorted(spec.mean_ids, key=lambda i: -change[i])
     gains = change[ids]
     height = 0.22 * len(ids) + 0.97
@@ -160,7 +167,7 @@ def gain_bars(
     for row, (gain, i) in enumerate(zip(gains, ids, strict=True)):
         axes.text(
             gain + (0.02 if gain >= 0 else -0.02) * reach, row,
-            f"{gain:+.1f}  ({np.nan_to_num(before[i]):.0f} → {np.nan_to_num(after[i]):.0f})",
+            f"{gain:+.1f}  ({_whole(before[i])} → {_whole(after[i])})" if occurs[i] else MISSING,
             va="center", ha="left" if gain >= 0 else "right", fontsize=8, color=MUTED,
         )  # fmt: skip
     low, high = min(0.0, float(gains.min())), max(0.0, float(gains.max()))
@@ -170,6 +177,10 @@ def gain_bars(
     axes.grid(axis="x")
     _class_ticks_left(axes, spec, ids, bold)
     return figure
+
+
+def _whole(score: float) -> str:
+    return MISSING if np.isnan(score) else f"{score:.0f}"
 
 
 @styled

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from daformer_lib.means import percent
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.viz import draw
 from daformer_lib.viz.panels import (
@@ -18,8 +19,8 @@ from daformer_lib.viz.panels import (
     class_chips,
     draw_legend,
     flow_chips,
+    miou_note,
     panel_grid,
-    picture_miou,
 )
 from daformer_lib.viz.style import INK, WIDTH, Plate, as_array, new_figure, styled
 
@@ -54,11 +55,12 @@ def prediction_panels(
                 row.append(draw.error_map(labels[i], truth[i], spec.ignore))
             else:
                 row.append(draw.colorize(labels[i], spec))
-            here = None if truth is None else picture_miou(labels[i], truth[i], spec)
-            notes.append(None if here is None else f"mIoU {here:.0f}")
+            notes.append(None if truth is None else miou_note(labels[i], truth[i], spec))
         rows.append(row)
         captions.append(notes)
-    names = [f"{n} ({scores[n]:.1f})" if scores and n in scores else n for n in predictions]
+    names = [
+        f"{n} ({percent(scores[n] / 100)})" if scores and n in scores else n for n in predictions
+    ]
     columns = ["image", *(["truth"] if truth is not None else []), *names]
     labels = [] if errors else [label for many in predictions.values() for label in many]
     known = [] if truth is None else list(truth)
@@ -78,7 +80,7 @@ def evolution_strip(
     rows, captions = [], []
     for labels in runs.values():
         row = [draw.colorize(labels[s], spec) if s in labels else None for s in steps]
-        notes = [f"mIoU {picture_miou(labels[s], truth, spec):.0f}" if s in labels else None
+        notes = [miou_note(labels[s], truth, spec) if s in labels else None
                  for s in steps]  # fmt: skip
         rows.append([image, *row, draw.colorize(truth, spec)])
         captions.append([None, *notes, None])
@@ -109,7 +111,7 @@ def pseudo_label_panels(
         notes = [None, None, None, f"{100 * (share >= threshold).mean():.0f} % of the pixels"]
         if truth is not None:
             row.append(draw.colorize(truth[i], spec))
-            notes[1] = f"mIoU {picture_miou(labels[i], truth[i], spec):.0f}"
+            notes[1] = miou_note(labels[i], truth[i], spec)
             notes.append(None)
         rows.append(row)
         captions.append(notes)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from daformer_lib.means import MISSING
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.viz.charts import percent
 from daformer_lib.viz.style import (
@@ -25,6 +26,7 @@ from daformer_lib.viz.style import (
     run_colours,
     styled,
 )
+from daformer_lib.viz.tables import format_score, known_values
 
 Series = tuple[Sequence[float], Sequence[float]]  # x, y
 
@@ -40,14 +42,19 @@ def _spread_out(ends: Sequence[float], gap: float, top: float) -> np.ndarray:
 
 
 def _end_labels(axes: Axes, series: Mapping[str, Series], colours: Sequence[Any]) -> None:
-    """Each line's name at its end, moved apart where they would overlap."""
+    """Each line's name at its end, moved apart where they would overlap.
+
+    A line without any value has its name, with a dash, at the bottom.
+    """
     low, high = axes.get_ylim()
     right = max(float(x[-1]) for x, _ in series.values())
-    order = sorted((float(y[-1]), k) for k, (_, y) in enumerate(series.values()))
+    ends = [y[~np.isnan(y)][-1:] for _, y in series.values()]  # each of one value, or none
+    order = sorted((float(end[0]) if len(end) else low, k) for k, end in enumerate(ends))
+    names = [name if len(end) else f"{name} {MISSING}" for name, end in zip(series, ends)]
     places = _spread_out([value for value, _ in order], (high - low) * 0.062, high)
     for place, (_, k) in zip(places, order, strict=True):
         axes.annotate(
-            list(series)[k], (right, place), xytext=(7, 0), textcoords="offset points",
+            names[k], (right, place), xytext=(7, 0), textcoords="offset points",
             va="center", color=colours[k], weight="bold", fontsize=9, annotation_clip=False,
         )  # fmt: skip
 
@@ -122,10 +129,11 @@ def class_curves(
 def _score_rows(axes: Axes, scores: Mapping[str, Any], colours: Sequence[Any], top: float) -> None:
     """A bar per row; several values are dots around their mean, with the standard error."""
     for row, (colour, value) in enumerate(zip(colours, scores.values(), strict=True)):
-        if value is None:
-            axes.text(top * 0.01, row, "not at hand", va="center", color=MUTED, fontsize=8.5)
+        values = known_values(value)
+        if not len(values):
+            text = "not at hand" if value is None else "no score"
+            axes.text(top * 0.01, row, text, va="center", color=MUTED, fontsize=8.5)
             continue
-        values = np.atleast_1d(np.asarray(value, dtype=float))
         mean = values.mean()
         axes.barh(row, mean, 0.68, color=colour, alpha=0.9)
         text, end = f"{mean:.1f}", mean
@@ -133,6 +141,8 @@ def _score_rows(axes: Axes, scores: Mapping[str, Any], colours: Sequence[Any], t
             spread = values.std(ddof=1)
             axes.plot(values, np.full(len(values), row), "o", ms=3.6, mfc="white", mec=INK, mew=0.8)
             text, end = f"{mean:.1f} ± {spread:.1f}", max(mean, values.max())
+        if len(values) < np.size(value):
+            text += f" ({len(values)} of {np.size(value)} seeds)"
         axes.annotate(
             text, (end, row), xytext=(7, 0), textcoords="offset points", va="center", fontsize=9
         )
@@ -143,7 +153,8 @@ def _score_rows(axes: Axes, scores: Mapping[str, Any], colours: Sequence[Any], t
 
 
 def _largest(scores: Mapping[str, Any]) -> float:
-    return max(float(np.max(np.atleast_1d(v))) for v in scores.values() if v is not None)
+    """Of all values; 1 where there is none, since an axis needs a length."""
+    return max((float(v) for value in scores.values() for v in known_values(value)), default=1.0)
 
 
 @styled
@@ -199,11 +210,11 @@ def grouped_bars(
     colours = run_colours(series)
     for k, name in enumerate(series):
         x = np.arange(len(groups)) + (k - (len(series) - 1) / 2) * wide
-        heights = [bars.get(name) for bars in groups.values()]
-        axes.bar(x, [h or 0 for h in heights], wide * 0.94, color=colours[k], label=name)
-        for at, height in zip(x, heights, strict=True):
-            text = "–" if height is None else f"{height:.1f}"
-            axes.text(at, (height or 0) + 0.8, text, ha="center", fontsize=8, color=MUTED)
+        heights = [float(known_values(bars.get(name)).sum()) for bars in groups.values()]
+        texts = [format_score(bars.get(name)) for bars in groups.values()]
+        axes.bar(x, heights, wide * 0.94, color=colours[k], label=name)
+        for at, height, text in zip(x, heights, texts, strict=True):
+            axes.text(at, height + 0.8, text, ha="center", fontsize=8, color=MUTED)
     axes.set_xticks(range(len(groups)), list(groups))
     axes.tick_params(axis="x", length=0)
     axes.set(ylabel=y_label, xlim=(-0.55, len(groups) - 0.45))

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.textpath import TextPath
 
+from daformer_lib.means import known_mean, percent
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.viz import draw
 from daformer_lib.viz.style import DPI, INK, WIDTH, Plate, as_array, new_figure, styled
@@ -252,4 +253,15 @@ def picture_miou(prediction: Any, truth: Any, spec: DatasetSpec) -> float:
         union = (hit | said).sum()
         if union:
             ious.append((hit & said).sum() / union)
-    return 100 * float(np.mean(ious)) if ious else float("nan")
+    return 100 * float(known_mean(ious))
+
+
+def miou_note(prediction: Any, truth: Any, spec: DatasetSpec) -> str:
+    """`picture_miou` as the note in a picture's corner: "mIoU 45", or a dash without a score."""
+    return f"mIoU {percent(picture_miou(prediction, truth, spec) / 100, 0)}"
+
+
+def wrong_share(prediction: Any, truth: Any, spec: DatasetSpec) -> float:
+    """Share of one picture's labelled pixels that are wrong; NaN when nothing is labelled."""
+    known = as_array(truth) != spec.ignore
+    return float(known_mean((as_array(prediction) != as_array(truth))[known]))

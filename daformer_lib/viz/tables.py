@@ -13,22 +13,30 @@ from typing import Any
 
 import numpy as np
 
+from daformer_lib.means import MISSING
 from daformer_lib.texts import table_cell
 from daformer_lib.viz.style import KIND_COLOURS, KIND_NAMES
 
-MISSING = "–"
-
 
 def format_score(value: Any) -> str:
-    """``45.6``, ``35.1 ± 1.1 (3 seeds)`` for a list of seeds, – for None."""
-    if value is None:
+    """``45.6``, ``35.1 ± 1.1 (3 seeds)`` for a list of seeds, – for None and NaN.
+
+    Seeds without a score are left out, and that is said: ``35.1 ± 1.1 (2 of 3 seeds)``.
+    """
+    known, count = known_values(value), np.size(value)
+    if not len(known):
         return MISSING
-    values = np.atleast_1d(np.asarray(value, dtype=float))
-    if np.isnan(values).any():
-        return MISSING
-    if len(values) == 1:
-        return f"{values[0]:.1f}"
-    return f"{values.mean():.1f} ± {values.std(ddof=1):.1f} ({len(values)} seeds)"
+    if count == 1:
+        return f"{known[0]:.1f}"
+    seeds = f"{count} seeds" if len(known) == count else f"{len(known)} of {count} seeds"
+    spread = f" ± {known.std(ddof=1):.1f}" if len(known) > 1 else ""
+    return f"{known.mean():.1f}{spread} ({seeds})"
+
+
+def known_values(value: Any) -> np.ndarray:
+    """(n,) the numbers among a row's value, which may be None, a number, or one per seed."""
+    values = np.atleast_1d(np.asarray(np.nan if value is None else value, dtype=float))
+    return values[~np.isnan(values)]
 
 
 @dataclass(frozen=True)

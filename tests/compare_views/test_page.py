@@ -7,11 +7,14 @@ import zlib
 from html.parser import HTMLParser
 
 import numpy as np
+import pytest
 
-from daformer_lib.compare import survey
+from daformer_lib.compare import evolution, open_comparison, survey
+from daformer_lib.compare_views import comparison_panels, evolution_curves
 from daformer_lib.compare_views.page import render_page, write_page
 from daformer_lib.compare_views.page_data import Limits, packed_map, page_data
-from tests.compare_views.conftest import EVIL
+from daformer_lib.files import write_png
+from tests.compare_views.conftest import EVIL, STEMS
 
 
 class Tags(HTMLParser):
@@ -100,3 +103,23 @@ def test_without_truth_the_page_says_what_is_missing(opened, tmp_path):
     tags.feed(page)
     told = json.loads(tags.data)
     assert not told["hasTruth"] and told["images"][0]["truth"] is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_truth_without_a_labelled_pixel_is_as_good_as_none(folders, named, tmp_path):
+    for stem in STEMS:
+        write_png(named.train_id_path(tmp_path, "val", stem), np.full((32, 48), 255, np.uint8))
+        write_png(named.image_path(tmp_path, "val", stem), np.zeros((32, 48, 3), np.uint8))
+    comparison = open_comparison(
+        [folders / "one", folders / "two"], spec=named, data_root=tmp_path, split="val", ids="train"
+    )
+    page = render_page(comparison)
+    assert "No labelled pixel in the truth" in page and "Without truth nobody wins" in page
+    tags = Tags()
+    tags.feed(page)
+    told = json.loads(tags.data, parse_constant=pytest.fail)  # NaN is no JSON
+    assert not told["hasTruth"] and {image["error"] for image in told["images"]} == {None}
+    said = [t.get_text() for a in comparison_panels(comparison, STEMS[0]).axes for t in a.texts]
+    assert {"mIoU –", "– % wrong"} <= set(said)
+    curves = evolution_curves({"one": evolution(comparison, "one")}, named)
+    assert "one –" in [t.get_text() for t in curves.axes[0].texts]

@@ -166,3 +166,25 @@ def test_colour_figures_take_images_and_pixels():
         {"source": image.reshape(-1, 3), "target": np.zeros((0, 3), "u1")}
     )
     assert "source  (64 pixels)" in words(figure) and "target  (0 pixels)" in words(figure)
+
+
+NONE = float("nan")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("draw", "says"),
+    [
+        (lambda: charts.class_bars({"a": IOU, "b": np.full(19, NONE)}, CITYSCAPES), "b  –"),
+        (lambda: charts.gain_bars(np.full(19, NONE), np.full(19, NONE), CITYSCAPES), "–"),
+        (lambda: charts.gain_bars(np.full(19, NONE), IOU, CITYSCAPES), "+50.0  (– → 50)"),
+        (lambda: lines.curves({"a": ([1, 2], [30, NONE]), "b": ([1, 2], [NONE, NONE])}), "b –"),
+        (lambda: lines.three_numbers(live={"a": NONE, "b": 40.0}), "no score"),
+        (lambda: lines.three_numbers(live={"a": NONE}), "no score"),
+        (lambda: lines.three_numbers(study={"a": [30.0, NONE, 32.0]}), "(2 of 3 seeds)"),
+        (lambda: lines.grouped_bars({"a": {"x": NONE, "y": 30.0}}), "–"),
+    ],
+)
+def test_a_score_that_does_not_exist_is_a_dash_in_every_chart(draw, says):
+    said = " | ".join(words(draw()))
+    assert says in said and "nan" not in said.lower()

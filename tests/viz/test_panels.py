@@ -136,3 +136,16 @@ def test_enlarged_pixels_stay_sharp():
     shown = rgb_array(panels.panel_grid([[label]]))
     colours = {tuple(c) for c in shown[20:-20, 20:-20].reshape(-1, 3).tolist()}
     assert colours <= {tuple(c) for c in label.reshape(-1, 3).tolist()}
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_picture_without_a_labelled_pixel_has_a_dash_for_its_score():
+    void, said = np.full((2, 4), IGNORE), np.zeros((2, 4), int)
+    assert panels.miou_note(said, void, CITYSCAPES) == "mIoU –"
+    assert panels.miou_note(said, said, CITYSCAPES) == "mIoU 100"
+    assert np.isnan(panels.wrong_share(said, void, CITYSCAPES))
+    image, nothing = np.zeros((2, 4, 3), np.uint8), {"run": float("nan")}
+    figure = comparisons.prediction_panels(
+        [image], [void], {"run": [said]}, CITYSCAPES, scores=nothing
+    )
+    assert {"run (–)", "mIoU –"} <= set(texts(figure))
