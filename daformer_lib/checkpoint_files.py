@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
+from daformer_lib.foreign_files import not_weights
+
 
 class DamagedCheckpoint(ValueError):
     """A checkpoint file that is not what was written."""
@@ -47,9 +49,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing: the run has not saved anything yet") from None
     except BadZipFile as error:
+        what, remedy = not_weights(path) or (f"is damaged ({error})", "put a copy of it back")
         raise DamagedCheckpoint(
-            f"{path} is damaged ({error}); put a copy of it back, or delete the run's folder "
-            "and train it again"
+            f"{path} {what}; {remedy}, or delete the run's folder and train it again"
         ) from None
 
 

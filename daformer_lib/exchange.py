@@ -27,6 +27,7 @@ from daformer_lib.config import ModelConfig
 from daformer_lib.files import write_atomic
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import load_own
+from daformer_lib.models.weight_files import require_weights
 from daformer_lib.specs import DatasetSpec
 
 VERSION = "1"  # of the layout described above
@@ -163,6 +164,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> TrainedM
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata and tensors of a model file, whole and unchanged."""
+    require_weights(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -31,6 +31,7 @@ from daformer_lib.checkpoint_files import checkpoint_paths, newest_checkpoint
 from daformer_lib.config import Experiment
 from daformer_lib.evaluate import Scores
 from daformer_lib.files import read_json, remove_leftovers, write_atomic, write_json
+from daformer_lib.foreign_files import foreign
 from daformer_lib.means import json_number
 from daformer_lib.specs import (
     JOIN,
@@ -201,7 +202,9 @@ class Run:
                 student, sure = kept["student_label"], kept.get("student_confidence")
                 return Snapshot(step, stems, student, teacher, kept["confidence"], sure)
         except (BadZipFile, EOFError, KeyError, MemoryError, ValueError) as error:
-            raise ValueError(f"{path} is damaged or no snapshot ({error}); delete it") from None
+            damaged = f"is damaged or no snapshot ({error})", "put a copy of it back"
+            what, remedy = foreign(path, "a snapshot") or damaged
+            raise ValueError(f"{path} {what}; {remedy}, or delete it") from None
 
     def student_weights(self) -> dict[str, torch.Tensor]:
         return self._checkpoint()["student"]

@@ -125,7 +125,7 @@ def test_a_damaged_file_is_refused(file, kind):
     file.write_bytes(
         {"empty": b"", "text": b"<html>not found", "cut": data[:-100], "changed": changed}[kind]
     )
-    with pytest.raises(ValueError, match=r"fields\.safetensors is damaged.*again"):
+    with pytest.raises(ValueError, match=r"fields\.safetensors is (dam|em|a web p|cut).*again"):
         load_model(file)
 
 

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from daformer_lib.files import write_atomic
+from daformer_lib.foreign_files import not_weights
 
 StateDict = dict[str, Tensor]
 
@@ -31,6 +32,7 @@ def read_weights(path: str | Path) -> StateDict:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no weight file at {path}")
+    require_weights(path)
     if path.suffix != ".safetensors":
         return unwrap(read_plain(path), str(path))
     try:
@@ -42,6 +44,7 @@ def read_weights(path: str | Path) -> StateDict:
 def read_plain(path: str | Path) -> Any:
     """What `torch.save` wrote, if it is tensors and plain containers; nothing in it is run."""
     path = Path(path)
+    require_weights(path)
     _require_no_compression(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -53,6 +56,12 @@ def read_plain(path: str | Path) -> Any:
         if error.errno != errno.EINVAL:  # a seek before the start: the zip file is cut short
             raise
         raise _damaged(path, error) from None
+
+
+def require_weights(path: Path) -> None:
+    """Raises ValueError for a web page, a pointer, an archive: what cannot hold weights."""
+    if found := not_weights(path):
+        raise ValueError(f"{path} {found.what}; {found.remedy}")
 
 
 def _require_no_compression(path: Path) -> None:
@@ -74,8 +83,6 @@ def _require_no_compression(path: Path) -> None:
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
-    if path.stat().st_size == 0:
-        return ValueError(f"{path} is empty (0 bytes); fetch it again")
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return ValueError(f"{path} is damaged or no weight file ({reason}); fetch it again")
 
@@ -111,11 +118,8 @@ def extract_tensors(path: str | Path, target: str | Path) -> StateDict:
     Only tensors, containers, numbers and strings are built. Whatever else the file names becomes a
     `_Nothing`: its module is not imported, its code never runs.
     """
+    require_weights(Path(path))
     _require_no_compression(Path(path))
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(name.endswith("constants.pkl") for name in archive.namelist()):
-                raise ValueError(f"{path} is a TorchScript program, not a checkpoint; not read")
     tensors_only = SimpleNamespace(
         Unpickler=_TensorUnpickler, load=_load_tensors, __name__="pickle"
     )

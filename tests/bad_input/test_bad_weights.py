@@ -122,11 +122,11 @@ CASES = [
     ("weights of 0 bytes", written(b""), r"w\.pth is empty \(0 bytes\); fetch it again"),
     ("safetensors of 0 bytes", written(b"", "w.safetensors"),
      r"w\.safetensors is empty \(0 bytes\); fetch it again"),
-    ("a web page called .pth", written(b"<html>404</html>"), r"w\.pth (is damaged|holds more)"),
+    ("a web page called .pth", written(b"<html>404</html>"), r"w\.pth is a web page, not weights"),
     ("a web page called .safetensors", written(b"<html>404</html>", "w.safetensors"),
-     r"w\.safetensors is damaged or no weight file .*fetch it again"),
+     r"w\.safetensors is a web page, not weights; fetch it again, the file itself"),
     ("weights cut short", lambda p: written(p.official.read_bytes()[:5000])(p),
-     r"w\.pth is damaged or no weight file .*fetch it again"),
+     r"w\.pth is cut short: 5,000 bytes, and the last ones are missing; fetch it again"),
     ("a list instead of weights", saved(lambda state: [1, 2]), "holds a list, not a dict"),
     ("weights with NaN in them", saved(spoilt),
      r"w\.pth is damaged: NaN or infinity in 1 tensors: decode_head\.conv_seg\.bias"),
@@ -149,9 +149,9 @@ CASES = [
     ("a mean over 15 classes", lambda p: score(p, "--classes", "15"),
      r"classes 15 must be one of \[19, 16, 13\]"),
     ("a model file of 0 bytes", predicting(lambda data: b""),
-     r"m\.safetensors is damaged or no safetensors file"),
+     r"m\.safetensors is empty \(0 bytes\); fetch it again"),
     ("a model file cut short", predicting(lambda data: data[:100_000]),
-     r"m\.safetensors is damaged or no safetensors file .*copy or download it again"),
+     r"m\.safetensors is cut short: 100,000 of [\d,]+ bytes; fetch it again"),
     ("a model file with a byte changed", predicting(
         lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:]),
      r"m\.safetensors is damaged: its tensors do not match its checksum"),
@@ -169,9 +169,9 @@ CASES = [
      r"last\.pt is missing: the run has not saved anything yet"),
     ("a run whose checkpoint has 0 bytes", run_with(
         lambda run: (run / CHECKPOINT).write_bytes(b"")),
-     r"last\.pt is (empty|damaged)"),
+     r"last\.pt is empty \(0 bytes\); fetch it again, or delete the run's folder"),
     ("a run whose checkpoint is cut short", run_with(lambda run: (run / CHECKPOINT).write_bytes(
-        (run / CHECKPOINT).read_bytes()[:9000])), r"last\.pt is damaged"),
+        (run / CHECKPOINT).read_bytes()[:9000])), r"last\.pt is cut short"),
     ("a run's settings of another program", run_with(
         lambda run: (run / "config.json").write_text('{"name": "x", "mode": "uda"}')),
      r"config\.json is not what this version of the kit writes \(lacks 'model'\)"),
