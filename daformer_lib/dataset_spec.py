@@ -139,6 +139,9 @@ def _class_problems(spec: DatasetSpec) -> Iterator[str]:
         outside = [i for i in getattr(spec, key) if not 0 <= i < count]
         if outside:
             yield f"{key}: train ids {outside} are outside 0..{count - 1}; count classes from 0"
+        ids = getattr(spec, key)
+        if len(set(ids)) < len(ids):
+            yield f"{key} names {max(ids, key=ids.count)} twice; give every train id once"
     wrong = sorted({t for t in spec.id_map.values() if not 0 <= t < count})
     if wrong:
         yield (f"id_map maps to {wrong}; allowed are 0..{count - 1} (leave an id out to ignore it)")
@@ -176,9 +179,10 @@ def _layout_problems(spec: DatasetSpec) -> Iterator[str]:
     if spec.label_encoding not in get_args(LabelEncoding):
         known = list(get_args(LabelEncoding))
         yield f"label_encoding is {spec.label_encoding!r}; known: {known}"
-    elif any(own >= OWN_IDS[spec.label_encoding] for own in spec.id_map):
+    else:
         top = OWN_IDS[spec.label_encoding] - 1
-        yield f"id_map: {spec.label_encoding!r} labels hold 0..{top}, not {max(spec.id_map)}"
+        if never := [own for own in spec.id_map if not 0 <= own <= top]:
+            yield f"id_map: {spec.label_encoding!r} labels hold 0..{top}, not {never[0]}; drop it"
     if len(spec.size) != 2 or min(spec.size) < 32:
         yield f"size is {list(spec.size)}; give [width, height] in pixels, at least 32 each"
     elif spec.size[0] * spec.size[1] > MAX_PIXELS:
@@ -195,7 +199,7 @@ def _pattern_problems(spec: DatasetSpec, key: str, pattern: str) -> Iterator[str
     if unknown:
         yield f"{key} {pattern!r} holds {unknown}; only {{split}} and {{stem}} are filled in"
     if names.count("stem") != 1:
-        yield f"{key} {pattern!r} needs {{stem}} once, where a file's own name stands"
+        yield f"{key} {pattern!r} needs {{stem}} once; write it where a file's own name stands"
     if len(spec.splits) > 1 and "split" not in names:
         yield (
             f"{key} {pattern!r} lacks {{split}}, so {list(spec.splits)} would be the same files; "

@@ -79,7 +79,7 @@ def replaced(old: str, new: str) -> str:
         (replaced("[120, 90, 60]", "[120, 90]"), r"palette holds \[120, 90\]; a colour is three"),
         (replaced("120, 90", "300, 90"), "a colour is three numbers 0-255"),
         (replaced("[soil, crop]", "[crop, crop]"), r"classes names \['crop'\] twice; give every"),
-        (replaced("[soil, crop]", "[soil, no]"), r"classes\[1\]: False is no text; put it in quo"),
+        (replaced("[soil, crop]", "[soil, no]"), r"classes\[1\]: YAML takes .* no, .* for False"),
         (replaced("[soil, crop]", "soil"), "classes: 'soil' is no list; write"),
         (replaced("things: [1]", "things: [2]"), r"things: train ids \[2\] are outside 0..1"),
         (replaced("255: 1}", "255: 7}"), r"id_map maps to \[7\]; allowed are 0..1"),
@@ -133,6 +133,133 @@ def test_what_is_wrong_is_named_with_the_file(write, text, says):
     with pytest.raises(ValueError, match=says) as caught:
         load_spec(path)
     assert str(caught.value).startswith(str(path))
+
+
+# What is YAML and means something else than was meant: what stands in the file, what is said.
+NOT_MEANT = [
+    # Colours, lists and mappings as keys.
+    ("255: 1}", "[60, 90, 140]: 1}",
+     r"line 5: id_map: \[60, 90, 140\] is no key; id_map takes numbers, .*label_encoding: palette"),
+    ("255: 1}", "{r: 60, g: 90}: 1}",
+     r"id_map: \{'r': 60, 'g': 90\} is no key; id_map takes numbers"),
+    ("255: 1}", "? [1, [2, 3]] : 1}", r"id_map: \[1, \[2, 3\]\] is no key"),
+    ("name: fields", "[name, alias]: fields", r"line 1: \['name', 'alias'\] is no key; a key is"),
+    ("name: fields", "? {a: 1}\n: fields", r"line 1: \{'a': 1\} is no key"),
+    # Words that YAML takes for true and false.
+    ("[soil, crop]", "[soil, yes]", r"classes\[1\]: YAML takes yes, no, on, off"),
+    ("[soil, crop]", "[Off, crop]", r"classes\[0\]: YAML takes .* for False .*put the word in q"),
+    ("[soil, crop]", "[soil, true]", r"classes\[1\]: YAML takes .* for True"),
+    ("name: fields", "name: no", "name: YAML takes .* for False"),
+    ("[train, val]", "[on, val]", r"splits\[0\]: YAML takes .* for True"),
+    ("255: 1}", "yes: 1}", "line 5: id_map: YAML takes the key yes for True; a name needs quotes"),
+    ("name:", "on: 3\nname:", "line 1: YAML takes the key on for True"),
+    ("255: 1}", "255: on}", r"id_map\[255\]: True is no whole number"),
+    ("things: [1]", "things: [true]", r"things\[0\]: True is no whole number"),
+    # Dates and times.
+    ("name: fields", "name: 2024-05-01", "name: YAML takes '2024-05-01' for a date; put it in q"),
+    ("name: fields", "name: 2024-99-99", "name: YAML takes '2024-99-99' for a date; put it in q"),
+    ("[train, val]", "[2024-05-01, val]", r"line 9: splits\[0\]: YAML takes .* for a date"),
+    ("[soil, crop]", "[soil, 2024-05-01 10:20:30]", r"classes\[1\]: YAML takes .* for a date"),
+    ("255: 1}", "2024-05-01: 1}", "id_map: YAML takes '2024-05-01' for a date"),
+    ("[soil, crop]", "[soil, 1:30]", r"classes\[1\]: YAML takes '1:30' for 90; write a number"),
+    # Numbers as names, names as numbers.
+    ("name: fields", "name: 123", "name: 123 is no text; put it in quotes"),
+    ("[soil, crop]", "[1, 2]", r"classes\[0\]: 1 is no text; put it in quotes"),
+    ("[soil, crop]", "[soil, 1.10]", r"classes\[1\]: 1\.1 is no text; put it in quotes"),
+    ("[soil, crop]", "[soil, .nan]", r"classes\[1\]: nan is no text"),
+    ("255: 1}", "010: 1}", "id_map: YAML takes '010' for 8; write a number without leading zeros"),
+    ("255: 1}", "09: 1}", "id_map: own id: '09' is no whole number; .*leading zeros"),
+    ("255: 1}", "'255': 1}", "id_map: own id: '255' is no whole number; write it .*without quotes"),
+    ("255: 1}", "255.0: 1}", r"id_map: own id: 255\.0 is no whole number"),
+    ("0: 0, 255: 1}", "0: 0, 0.0: 1}", r"id_map: 0\.0 is given twice"),
+    ("255: 1}", "255: crop}", r"id_map\[255\]: 'crop' is no whole .*a class's place in classes"),
+    ("255: 1}", "crop: 255}", "id_map: own id: 'crop' is no .*the value in the label files comes"),
+    ("255: 1}", "-1: 1}", "id_map: 'id' labels hold 0..255, not -1"),
+    ("256, 128", "'256', 128", r"size\[0\]: '256' is no whole number"),
+    ("256, 128", "256 128", r"size\[0\]: '256 128' is no whole number"),
+    # Nothing where there should be something.
+    ("[soil, crop]", "[soil, ~]", r"classes\[1\]: there is no value; write text"),
+    ("[soil, crop]", "[soil, null]", r"classes\[1\]: there is no value"),
+    ("name: fields", "name:   # fields", "name: there is no value"),
+    ("[soil, crop]", "", r"classes: there is no value; write \[first, second\]"),
+    ("255: 1}", "255: }", r"id_map\[255\]: there is no value; leave an id out of the map"),
+    ("255: 1}", "~: 1}", "id_map: own id: there is no value"),
+    ("{0: 0, 255: 1}", "", "id_map: there is no value; write {own id: train id"),
+    # Colours as other programs write them.
+    ("[[120, 90, 60], [60, 140, 50]]", "['#785a3c', '#3c8c32']",
+     r"palette\[0\]: '#785a3c' is no list; write \[red, green, blue\], three numbers"),
+    ("[[120, 90, 60], [60, 140, 50]]", "[0.47, 0.35]", r"palette\[0\]: 0\.47 is no list"),
+    ("120, 90, 60", "0.47, 0.35, 0.2", r"palette\[0\]\[0\]: 0\.47 is no whole number"),
+    ("[[120, 90, 60], [60, 140, 50]]", "{soil: [1, 2, 3]}", "is no list; write one .* for every c"),
+    # The same key twice, tags, commands, a pattern without quotes.
+    ("things:", "name: b\nthings:", "line 4: 'name' is given twice; keep one of them"),
+    ("255: 1}", "0: 1}", "line 5: id_map: 0 is given twice"),
+    ("things: [1]", "things: [1, 1]", "things names 1 twice; give every train id once"),
+    ("name: fields", "name: !!bool maybe", r"line 1: tags \(!!bool\) are not read here"),
+    ("name: fields", "name: !!int maybe", r"line 1: tags \(!!int\)"),
+    ("name: fields", "name: !!timestamp maybe", r"line 1: tags \(!!timestamp\)"),
+    ("[soil, crop]", "!!set {soil, crop}", r"line 2: tags \(!!set\)"),
+    ("[soil, crop]", "!mine [soil]", r"line 2: tags \(!mine\)"),
+    ("[soil, crop]", "[soil, =]", r"classes\[1\]: '=' is a command to YAML; put it in quotes"),
+    ("name:", "<<: {a: 1}\nname:", "line 1: '<<' is a command to YAML"),
+    ('"{split}/photos/{stem}.jpg"', "{split}/photos/{stem}.jpg",
+     "is no YAML .*; put the pattern of line 6 in quotes; docs/"),
+    ('"{split}/photos/{stem}.jpg"', "{stem}", r"image_pattern: \{'stem': None\} is no text; put"),
+    ("name: fields", 'name: "\\UFFFFFFFF"', "is no YAML "),
+    ("256, 128", "9" * 5000 + ", 128", "is no YAML .*digits"),
+    ("name: fields", "name: <html>", "name may hold letters"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "says"), NOT_MEANT)
+def test_what_was_not_meant_is_one_sentence(write, old, new, says):
+    path = write(replaced(old, new))
+    with pytest.raises(ValueError, match=says) as caught:
+        load_spec(path)
+    told = str(caught.value)
+    assert told.startswith(str(path)) and "\n" not in told and "; " in told
+
+
+VALUES = [
+    "", "~", "true", "no", "1", "-1", "010", "1.5", ".inf", "text", "''", "2024-05-01", "[]", "{}",
+    "[~]", "[[]]", "[[[1]]]", "[x, x]", "[1, 1]", "[-1]", "[300]", "{a: 1}", "{1: a}", "{[1]: 1}",
+    "{{a: b}: 1}", "{~: ~}", "[{1: 1}]", "[true]", "[1.5]", "!!bool maybe", "!!float x", "'\\0'",
+    '"\\0"', '"\\ud83d"', "*a", "&a x", "? x", "|\n  x", "\n  - 1", "- 1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [*FIELD_NAMES, "unknown"])
+def test_any_value_of_any_key_is_read_or_refused_in_a_sentence(write, key):
+    """No traceback, whatever stands where: what is not read names the file, and how to mend it."""
+    rest = "".join(f"{ln}\n" for ln in FIELDS.splitlines() if not ln.startswith(f"{key}:"))
+    refused = 0
+    for value in VALUES:
+        path = write(rest + f"{key}: {value}\n")
+        try:
+            load_spec(path)
+        except ValueError as error:
+            refused += 1
+            told = str(error)
+            assert told.startswith(str(path)) and "\n" not in told and "; " in told, (value, told)
+            assert key in told or "line" in told, (value, told)
+    assert refused >= 25
+
+
+@pytest.mark.parametrize(
+    "data", [b"<!DOCTYPE html>", b"version https://git-lfs.github.com/spec/v1"]
+)
+def test_a_page_or_a_pointer_is_no_spec(tmp_path, data):
+    (tmp_path / "x.yaml").write_bytes(data)
+    with pytest.raises(ValueError, match=r"x\.yaml is a (web page|Git LFS pointer), not a spec; "):
+        load_spec(tmp_path / "x.yaml")
+
+
+def test_what_is_meant_is_read(write):
+    """Quotes, hexadecimal colours, !!str and yes for a switch are no surprise."""
+    text = replaced("[soil, crop]", "['no', !!str 2024-05-01]").replace("120, 90", "0x78, 90")
+    spec = load_spec(write(text + "keep_ratio: yes\nversion: '010'\n"))
+    assert spec.classes == ("no", "2024-05-01") and spec.palette[0] == (120, 90, 60)
+    assert spec.keep_ratio is True and spec.version == "010"
 
 
 def test_a_missing_file_and_an_unknown_name(tmp_path):
