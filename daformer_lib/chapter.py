@@ -129,18 +129,20 @@ def start(
     seed: int = 0,
     source: str = "minigta",
     target: str = "minicityscapes",
-    data_root: str = "data",
+    data_root: str | None = None,
     output_dir: str = "runs/course",
 ) -> Kit:
     """Settings of a chapter. The environment's DAFORMER_PROFILE overrides `profile`.
 
     Relative folders and spec files are meant from the project's root, wherever the notebook runs.
+    Without a `data_root` the profile's own is taken.
     """
     profile = os.environ.get("DAFORMER_PROFILE", profile)
     source, target = from_root(source), from_root(target)
-    recipes.experiment("daformer", profile, seed, source, target, data_root)  # checks the names
+    root = str(ROOT / (data_root or recipes.default_root(profile)))
+    recipes.experiment("daformer", profile, seed, source, target, root)  # checks the names
     torch.manual_seed(seed)
-    return Kit(profile, seed, source, target, str(ROOT / data_root), ROOT / output_dir)
+    return Kit(profile, seed, source, target, root, ROOT / output_dir)
 
 
 def from_root(names: str) -> str:

@@ -44,11 +44,17 @@ def doctor() -> int:
 
 @app.command(name="make-mini")
 def make_mini_command(
-    data_root: str = "data", profile: Profile = "demo", names: tuple[str, ...] = MINI_NAMES
+    data_root: str | None = None, profile: Profile = "demo", names: tuple[str, ...] = MINI_NAMES
 ) -> None:
     """Draw the mini domains to disk, in the layouts of GTA, SYNTHIA and Cityscapes."""
     with Progress(None, "draw") as bar:
-        make_mini(data_root, names, mini_counts(profile), workers=WORKERS, progress=bar)
+        make_mini(
+            data_root or recipes.default_root(profile),
+            names,
+            mini_counts(profile),
+            workers=WORKERS,
+            progress=bar,
+        )
 
 
 @app.command(name="pretrain-mini")

@@ -58,14 +58,16 @@ def check_data_command(
 
 
 def make_fields_command(
-    data_root: str = "data", profile: Literal["smoke", "demo"] = "demo"
+    data_root: str | None = None, profile: Literal["smoke", "demo"] = "demo"
 ) -> None:
     """Draw the worked example of your own data: fields from the air in two seasons, with specs."""
     from daformer_lib.data.fields import FIELD_SPECS, make_fields
     from daformer_lib.prepare import WORKERS, field_counts
+    from daformer_lib.recipes import default_root
 
+    root = data_root or default_root(profile)
     with Progress(None, "draw") as bar:
-        folder = make_fields(data_root, field_counts(profile), workers=WORKERS, progress=bar)
+        folder = make_fields(root, field_counts(profile), workers=WORKERS, progress=bar)
     for name in FIELD_SPECS:
         print(f"wrote {folder / f'{name}.yaml'}")
 

@@ -85,7 +85,8 @@ PROFILES: dict[str, Experiment] = {
     "smoke": Experiment(
         name="smoke",
         model=MINI_MODEL,
-        data=MINI_DATA,
+        # A handful of images, in a folder of their own: they do not replace the other profiles'.
+        data=dataclasses.replace(MINI_DATA, data_root="data/smoke"),
         uda=UDAConfig(ema_decay=0.9, threshold=0.9, ignore_top=4, ignore_bottom=14),
         optim=dataclasses.replace(MINI_OPTIM, warmup_steps=4),
         train=TrainConfig(
@@ -152,21 +153,25 @@ def experiment(
 ) -> Experiment:
     """The named row at the named profile; at `full` also a row of the paper's tables.
 
+    A `data_root` is taken as it is; without one it is `default_root(profile)`.
+
     Raises:
         KeyError: unknown row, profile or data set; the message has the nearest names.
         ValueError: source and target have other classes, or a spec's file is wrong.
     """
     base = _row(row, profile)
-    root = data_root or base.data.data_root
-    if profile == "smoke":
-        root = f"{root}/smoke"  # a handful of images: a folder of their own
-    data = {"source": source, "target": target, "data_root": root}
+    data = {"source": source, "target": target, "data_root": data_root}
     data = {key: value for key, value in data.items() if value is not None}
     built = base.changed(name=row, data=data, train={"seed": seed})
     specs = (*get_specs(built.data.source), get_spec(built.data.target))
     check_same_classes(specs)
     built = _own_data(built, specs[:-1], specs[-1])
     return built.changed(model={"num_classes": specs[-1].num_classes})
+
+
+def default_root(profile: str) -> str:
+    """Where a profile's data lie unless a root is given: at smoke apart from the others'."""
+    return _named(PROFILES, profile, "profile").data.data_root
 
 
 def _own_data(

@@ -54,6 +54,16 @@ def test_contradictions_raise_at_construction(make, part):
         make()
 
 
+@pytest.mark.parametrize(("profile", "own"), [("smoke", "data/smoke"), ("demo", "data"),
+                                              ("study", "data"), ("full", "data")])  # fmt: skip
+def test_a_data_root_is_taken_as_it_is(profile, own):
+    """Only where none is given, a handful of images lies apart from the other profiles'."""
+    given = recipes.experiment("daformer", profile, data_root="mine")
+    assert given.data.data_root == "mine"
+    assert recipes.experiment("daformer", profile).data.data_root == own
+    assert recipes.default_root(profile) == own
+
+
 def test_unknown_names_come_with_the_nearest():
     with pytest.raises(KeyError, match="did you mean daformer"):
         recipes.experiment("dafomer")

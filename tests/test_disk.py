@@ -80,9 +80,9 @@ def test_a_place_that_cannot_be_written(smoke, tmp_path, monkeypatch, capsys, nu
 def test_data_that_vanish(smoke, smoke_data, tmp_path, monkeypatch, capsys, workers):
     root = tmp_path / "data"
     shutil.copytree(smoke_data, root)
-    data = {"data_root": str(root / "smoke"), "cache_bytes": 0, "workers": workers}
+    data = {"data_root": str(root), "cache_bytes": 0, "workers": workers}
     experiment = run_of(smoke, tmp_path / "run", **data)
-    images = root / "smoke" / "minigta" / "images"
+    images = root / "minigta" / "images"
     train(experiment, tmp_path / "run", stop_after=1)
     images.rename(images.with_name("elsewhere"))
     assert command(tmp_path / "run") == 2

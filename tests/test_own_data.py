@@ -26,9 +26,9 @@ PACKAGE = Path(daformer_lib.__file__).parent
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A data root with the fields at `smoke`; its spec files lie in fields/."""
+    """A data root with the fields; their spec files lie in fields/."""
     root = tmp_path_factory.mktemp("own")
-    make_fields(root / "smoke", FieldCounts(4, 3, 2), workers=1)
+    make_fields(root, FieldCounts(4, 3, 2), workers=1)
     return root
 
 
@@ -36,7 +36,7 @@ def root(tmp_path_factory):
 def own(root, monkeypatch):
     """own("trees"): an experiment of three steps on summer -> autumn."""
     monkeypatch.setattr("daformer_lib.prepare.SMOKE_FIELDS", FieldCounts(4, 3, 2))
-    folder = root / "smoke" / "fields"
+    folder = root / "fields"
 
     def make(kind="trees", source=None, row="daformer"):
         experiment = recipes.experiment(
@@ -77,7 +77,7 @@ def test_it_trains_end_to_end(own, kind, tmp_path):
 @pytest.mark.notebook
 def test_photos_of_several_shapes_train_and_are_watched(own, tmp_path):
     """Scored each at its own size; a snapshot keeps those that have the shape of the first."""
-    folder = tmp_path / "smoke" / "mixed"
+    folder = tmp_path / "mixed"
     rng = np.random.default_rng(0)
     for split, count in (("train", 4), ("val", 3)):
         for i in range(count):
@@ -91,7 +91,7 @@ def test_photos_of_several_shapes_train_and_are_watched(own, tmp_path):
     )  # fmt: skip
     path = str(save_spec(mixed, tmp_path / "mixed.yaml"))
     experiment = own().changed(
-        data={"source": path, "target": path, "data_root": str(tmp_path / "smoke")},
+        data={"source": path, "target": path, "data_root": str(tmp_path)},
         train={"snapshot_images": 3},
     )
     prepare(experiment.data, "demo")
@@ -115,7 +115,7 @@ def test_results_name_the_data_and_no_place(own, root, tmp_path):
 
 @pytest.mark.notebook
 def test_two_sources_train_as_one(own, root, tmp_path):
-    folder = root / "smoke" / "fields"
+    folder = root / "fields"
     again = dataclasses.replace(FIELD_SPECS["summer_trees"], name="more", include="*_000[01]")
     more = save_spec(again, root / "more.yaml")
     joined = own(source=f"{folder / 'summer_trees.yaml'}+{more}")
@@ -156,8 +156,8 @@ def test_val_labels_that_are_missing_in_part_are_named_before_training(own, root
         train_id_pattern="none_ids/{split}/{stem}.png",
     )  # fmt: skip
     path = save_spec(bare, root / "bare.yaml")
-    stem = bare.stems(root / "smoke", "val")[0]
-    write_png(bare.train_id_path(root / "smoke", "val", stem), np.zeros((128, 128), np.uint8))
+    stem = bare.stems(root, "val")[0]
+    write_png(bare.train_id_path(root, "val", stem), np.zeros((128, 128), np.uint8))
     with pytest.raises(FileNotFoundError, match="bare/val have no train-id label"):
         train(own().changed(data={"target": str(path)}), tmp_path / "run")
     assert not (tmp_path / "run" / "metrics.csv").exists() or not Run(tmp_path / "run").metrics()
@@ -165,9 +165,9 @@ def test_val_labels_that_are_missing_in_part_are_named_before_training(own, root
 
 def test_two_specs_of_the_same_photos_keep_their_statistics_apart(own, root):
     own("trees"), own("land")
-    folder = root / "smoke" / "fields"
+    folder = root / "fields"
     trees, land = (get_spec(folder / f"summer_{kind}.yaml") for kind in ("trees", "land"))
-    paths = {stats_path(spec, root / "smoke", "train") for spec in (trees, land)}
+    paths = {stats_path(spec, root, "train") for spec in (trees, land)}
     assert len(paths) == 2 and all(path.is_file() for path in paths)
     stamps = {path: path.stat().st_mtime_ns for path in paths}
     own("trees"), own("land")  # nothing is converted again

@@ -119,8 +119,8 @@ def make_fields(
 ) -> Path:
     """Draw what is missing of both seasons, and write the YAML files; returns the folder.
 
-    A complete season with the same seed, counts and version is kept; one that was drawn otherwise
-    is deleted and drawn anew.
+    A complete season with the same seed, counts and version is kept; one of another seed or version
+    is deleted and drawn anew, one of another size is refused (FileExistsError).
     """
     for season in ("summer", "autumn"):
         _make_season(Path(data_root) / FOLDER / season, season, counts, seed, workers, progress)

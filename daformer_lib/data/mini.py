@@ -82,8 +82,11 @@ def make_mini(
 ) -> dict[str, Path]:
     """Draw what is missing of those sets; returns each set's folder.
 
-    A complete set with the same seed, counts and drawing version is kept as it is; one that was
-    drawn otherwise is deleted and drawn anew.
+    A complete set with the same seed, counts and drawing version is kept as it is; one of another
+    seed or version is deleted and drawn anew.
+
+    Raises:
+        FileExistsError: a folder holds files that are not drawn, or a set of another size.
     """
     unknown = sorted(set(names) - set(MINI_NAMES))
     if unknown:
@@ -119,12 +122,21 @@ def _make_set(
 
 
 def prepare_folder(marker: Path, wanted: dict) -> None:
-    """Keep a folder that was drawn with these settings, delete one that was drawn with others."""
+    """Keep a folder that was drawn with these settings, delete one that was drawn with others.
+
+    Raises FileExistsError where a user may miss what would go: profiles that share a data root.
+    """
     root = marker.parent
     if marker.exists():
         found = read_json(marker)
-        if all(found.get(key) == value for key, value in wanted.items()):
+        differing = [key for key, value in wanted.items() if found.get(key) != value]
+        if not differing:
             return
+        if differing == ["counts"]:
+            raise FileExistsError(
+                f"{root} was drawn with {_images(found)} images, and {_images(wanted)} are asked "
+                "for: another profile's; choose another data root, or delete this folder"
+            )
         shutil.rmtree(root)
     elif root.exists() and any(not _is_leftover(path) for path in root.iterdir()):
         raise FileExistsError(
@@ -132,6 +144,10 @@ def prepare_folder(marker: Path, wanted: dict) -> None:
             "move it away or choose another data root"
         )
     write_json(marker, wanted | {"complete": False})
+
+
+def _images(drawn: dict) -> int:
+    return sum(drawn["counts"].values())
 
 
 def _is_leftover(path: Path) -> bool:

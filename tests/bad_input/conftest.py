@@ -57,21 +57,21 @@ class Place:
 
     def statistics(self) -> Path:
         """Where training at smoke looks for the class statistics of own.yaml."""
-        return stats_path(get_spec(self.root / "own.yaml"), self.root / "data/smoke", "train")
+        return stats_path(get_spec(self.root / "own.yaml"), self.root / "data", "train")
 
-    def pairs(self, count: int = 2, split: str = "train", data: str = "data") -> None:
+    def pairs(self, count: int = 2, split: str = "train") -> None:
         """Images p0, p1, ... and labels of three stripes."""
         label = np.repeat(np.array([0, 1, 2, 2], np.uint8), SIZE[0] // 4)[None].repeat(SIZE[1], 0)
         for i in range(count):
             picture = np.random.default_rng(i).integers(0, 255, (*label.shape, 3), np.uint8)
-            write_png(self.root / data / "own" / split / "img" / f"p{i}.png", picture)
-            write_png(self.root / data / "own" / split / "lab" / f"p{i}.png", label)
+            write_png(self.root / "data" / "own" / split / "img" / f"p{i}.png", picture)
+            write_png(self.root / "data" / "own" / split / "lab" / f"p{i}.png", label)
 
-    def image(self, name: str = "p1.png", split: str = "train", data: str = "data") -> Path:
-        return self.root / data / "own" / split / "img" / name
+    def image(self, name: str = "p1.png", split: str = "train") -> Path:
+        return self.root / "data" / "own" / split / "img" / name
 
-    def label(self, name: str = "p1.png", split: str = "train", data: str = "data") -> Path:
-        return self.root / data / "own" / split / "lab" / name
+    def label(self, name: str = "p1.png", split: str = "train") -> Path:
+        return self.root / "data" / "own" / split / "lab" / name
 
     def photo(self, name: str = "photos/a.png", height: int = 40) -> Path:
         return write_png(self.root / name, np.full((height, 48, 3), 90, np.uint8))

@@ -17,7 +17,7 @@ CONVERTED = (
     "data/own/.conversion_*train.npz",
     "runs/inspect/own-train.png",
 )
-TRAINED = ("data/smoke/own/*", "runs/train/*")  # up to the first batch all was well
+TRAINED = ("data/own/*", "runs/train/*")  # up to the first batch all was well
 
 
 def inspect(place, *more):
@@ -46,7 +46,7 @@ def trained(change, row="source_only", **spec):
     def make(place):
         place.spec(**spec)
         for split in ("train", "val", "test"):
-            place.pairs(split=split, data="data/smoke")
+            place.pairs(split=split)
         change(place)
         return train(place, row)
 
@@ -122,7 +122,7 @@ def statistics(content, keep=None):
 
 def same_labels(*wanted):
     """Label files that are used as they are."""
-    return lambda p: [write_png(p.label(f"p{i}.png", data="data/smoke"), values(*wanted))
+    return lambda p: [write_png(p.label(f"p{i}.png"), values(*wanted))
                       for i in range(2)]  # fmt: skip
 
 
@@ -189,13 +189,13 @@ OTHER = [
     ("an unknown split", lambda p: (p.spec(), inspect(p, "--split", "trian"))[1],
      r"own has no split 'trian'; did you mean train\?"),
     ("training without any image", trained(
-        lambda p: [p.image(f"p{i}.png", data="data/smoke").unlink() for i in range(2)]),
+        lambda p: [p.image(f"p{i}.png").unlink() for i in range(2)]),
      r"no images of own/train: expected files like .*Mend .*own.yaml"),
     ("training without any label", trained(
-        lambda p: [p.label(f"p{i}.png", data="data/smoke").unlink() for i in range(2)]),
-     r"no labels of own/train: expected files like .*Mend .*own.yaml", 2, ("data/smoke/own/*",)),
+        lambda p: [p.label(f"p{i}.png").unlink() for i in range(2)]),
+     r"no labels of own/train: expected files like .*Mend .*own.yaml", 2, ("data/own/*",)),
     ("training where every image is broken", trained(
-        lambda p: [cut(p.image(f"p{i}.png", data="data/smoke"), 40) for i in range(2)]),
+        lambda p: [cut(p.image(f"p{i}.png"), 40) for i in range(2)]),
      r"no usable pair.*inspect-data .*own.yaml", 2, TRAINED),
     *((f"{side} without a labelled pixel: {row}", trained(void, row),
        rf"no labelled pixel in the {side} own/train: every label value .* is ignored .*id_map",

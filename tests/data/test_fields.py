@@ -88,4 +88,4 @@ def test_preparing_draws_only_what_the_kit_describes(tmp_path, monkeypatch):
         data={"source": str(paths["summer_trees"]), "target": str(paths["autumn_trees"])}
     )
     prepare(ours.data, "smoke")
-    assert len(FIELD_SPECS["autumn_trees"].stems(tmp_path / "smoke", "val")) == 1
+    assert len(FIELD_SPECS["autumn_trees"].stems(tmp_path, "val")) == 1

@@ -136,15 +136,25 @@ def test_interrupted_set_goes_on_and_replaces_a_broken_file(tmp_path):
     assert (root / "images/00001.png").stat().st_mtime_ns == kept
 
 
-@pytest.mark.parametrize(("counts", "seed"), [(TINY, 4), (MiniCounts(minigta=1), 3)])
-def test_other_seed_or_counts_are_drawn_anew(tmp_path, counts, seed):
+def test_another_seed_is_drawn_anew(tmp_path):
     make_mini(tmp_path, ("minigta",), TINY, seed=3, workers=1)
     first = hashes(tmp_path / "minigta")
-    make_mini(tmp_path, ("minigta",), counts, seed, workers=1)
+    make_mini(tmp_path, ("minigta",), TINY, seed=4, workers=1)
     image = np.asarray(Image.open(tmp_path / "minigta/images/00001.png"))
-    assert (image == draw_scene("minigta", "train", 0, seed)[0]).all()
-    assert len(get_spec("minigta").stems(tmp_path, "train")) == counts.minigta
+    assert (image == draw_scene("minigta", "train", 0, 4)[0]).all()
     assert hashes(tmp_path / "minigta") != first
+
+
+def test_a_set_of_another_size_is_never_deleted(tmp_path):
+    """Two profiles that are given one data root: neither takes the other's images away."""
+    make_mini(tmp_path, ("minigta",), TINY, seed=3, workers=1)
+    first = hashes(tmp_path / "minigta")
+    says = (
+        rf"minigta was drawn with {TINY.minigta} images, and 1 are asked for: another profile's; "
+    )
+    with pytest.raises(FileExistsError, match=says):
+        make_mini(tmp_path, ("minigta",), MiniCounts(minigta=1), seed=3, workers=1)
+    assert hashes(tmp_path / "minigta") == first
 
 
 def test_foreign_folder_is_never_deleted(tmp_path):
