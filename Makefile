@@ -1,4 +1,5 @@
 # `make course` and `make test` are all a newcomer needs; both create .venv themselves.
+.DEFAULT_GOAL := help
 PYTHON  ?= python3
 PROFILE ?= demo
 SEED    ?= 0
@@ -11,7 +12,7 @@ NBVAL    = DAFORMER_PROFILE=smoke DAFORMER_BATCH=1 OMP_NUM_THREADS=1 $(RUN) -m p
 	   --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 \
 	   -n 2 --dist loadscope -p no:cacheprovider
 
-.PHONY: course check test test-slow test-cpus soak lab study bench pretrain lock clean
+.PHONY: help course check test test-slow test-cpus soak lab study bench pretrain lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -23,6 +24,9 @@ $(STAMP): requirements.lock pyproject.toml
 	  $(RUN) -m uv pip install --quiet --python $(RUN) -r $(VENV)/cpu.lock,$(RUN) -m uv pip install --quiet -r requirements.lock)
 	$(RUN) -m uv pip install --quiet --python $(RUN) --no-deps --editable .
 	@touch $@
+
+help:  ## this list
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 course: $(STAMP)  ## data, notebooks 00-06, runs/course/report.html
 	$(RUN) -m daformer_lib course --profile $(PROFILE) --seed $(SEED)

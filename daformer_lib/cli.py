@@ -7,20 +7,25 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import torch
 import tyro
 
 from daformer_lib import compare_commands, data_commands, model_commands, recipes, speed_commands
 from daformer_lib.data.mini import MINI_NAMES, make_mini
+from daformer_lib.files import require_writable
 from daformer_lib.means import percent
 from daformer_lib.prepare import WORKERS, bring_up_to_date, mini_counts, prepare
 from daformer_lib.progress import Progress
+from daformer_lib.ranks import Ranks
 from daformer_lib.runs import Run
 from daformer_lib.settings import with_settings
 from daformer_lib.specs import CITYSCAPES
 from daformer_lib.stopping import end_with_parent, exit_status, sigterm_raises
-from daformer_lib.texts import complaint
+from daformer_lib.texts import complaint, nearest
 
+# Errors that a user can mend; where memory runs out inside OpenCV, it is one of its own.
+MENDED = (KeyError, ValueError, OSError, RuntimeError, MemoryError, ModuleNotFoundError, cv2.error)
 Profile = Literal["smoke", "demo", "study", "full"]
 app = tyro.extras.SubcommandApp()
 app.command(name="check-data")(data_commands.check_data_command)
@@ -98,16 +103,29 @@ def train_command(
             not only those whose size or times differ.
         settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
     """
-    from daformer_lib.processes import default_fabric, prepare_lock, start_processes
-    from daformer_lib.studies import run_folder
-    from daformer_lib.train import train
+    from daformer_lib.processes import (
+        default_fabric,
+        prepare_lock,
+        require_even_parts,
+        start_processes,
+    )
+    from daformer_lib.studies import is_finished, run_folder
+    from daformer_lib.train import require_steps, train
+    from daformer_lib.trainable import require_trainable
 
     experiment = recipes.experiment(row, profile, seed, source, target, data_root)
     experiment = with_settings(experiment, settings)
+    # All that can be wrong is looked at before data are drawn or converted, which may take hours.
+    require_steps(stop_after)
+    if not is_finished(experiment, output_dir):
+        require_trainable(experiment)
+    fabric = default_fabric(experiment, devices, nodes)
+    # Before the start a launcher's environment knows the number of processes, or the options do.
+    world = max(fabric.world_size, (devices or 1) * (nodes or 1))
+    require_even_parts(experiment, Ranks(0, world))
     with prepare_lock(output_dir):
         prepare_with_bar(experiment, profile, recheck)
     folder = run_folder(experiment, output_dir)
-    fabric = default_fabric(experiment, devices, nodes)
     start_processes(fabric)
     with Progress(experiment.train.steps, row, look="quiet" if fabric.global_rank else None) as bar:
         run = train(experiment, folder, stop_after=stop_after, report=bar, fabric=fabric)
@@ -153,11 +171,13 @@ def study(
     from daformer_lib.studies import (
         absent_classes,
         collect,
+        is_finished,
         markdown_table,
         require_jobs,
         run_all,
         write_results,
     )
+    from daformer_lib.trainable import require_trainable
 
     require_jobs(jobs)
     if not rows or not seeds:
@@ -167,6 +187,10 @@ def study(
         for seed in seeds
         for row in rows
     ]
+    for missing in {e.name: e for e in wanted if not is_finished(e, output_dir)}.values():
+        require_trainable(missing)  # one of each row: seeds change nothing that could be wrong
+    if results is not None:
+        require_writable(results)
     prepare_with_bar(wanted[0], profile, recheck)
     with Progress(None, "study") as bar:
         runs = run_all(wanted, output_dir, jobs, bar)
@@ -344,15 +368,23 @@ def print_scores(run: Run) -> None:
     print(f"run: {run.folder}")
 
 
+def require_known(arguments: list[str]) -> None:
+    """Raises ValueError for a command that there is not; options are looked at by tyro."""
+    given = next(iter(arguments), "-")
+    if not given.startswith("-") and given not in app._subcommands:
+        raise ValueError(f"unknown command {given!r}; {nearest(given, app._subcommands)}")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; what a user can mend is printed as one line, not as a traceback."""
     try:
+        require_known(sys.argv[1:] if arguments is None else arguments)
         with sigterm_raises():
             return app.cli(args=arguments, prog="python -m daformer_lib") or 0
     except KeyboardInterrupt as error:
         print(f"{error}; the same command goes on from here".lstrip("; "), file=sys.stderr)
         return exit_status(error)
-    except (KeyError, ValueError, OSError, RuntimeError) as error:
+    except MENDED as error:
         if os.environ.get("DAFORMER_TRACEBACK"):
             raise
         print(f"error: {complaint(error)}", file=sys.stderr)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from daformer_lib.papers import paper_row
 from daformer_lib.progress import Progress
 from daformer_lib.report import AblationRow, CourseReport, PanelRow, StepTime, write_report
 from daformer_lib.runs import Run
-from daformer_lib.studies import absent_classes, run_all, run_folder
+from daformer_lib.studies import absent_classes, is_finished, run_all, run_folder
+from daformer_lib.trainable import require_trainable
 from daformer_lib.viz import denormalise
 
 ROOT = Path(__file__).parent.parent
@@ -55,7 +57,11 @@ def run_course(profile: str, seed: int, output_dir: Path) -> Path:
     Raises:
         CourseFailed: a notebook failed. What is finished stays and is skipped next time.
     """
+    require_course()
     kit = start(profile, seed, output_dir=str(output_dir))
+    for asked in map(kit.experiment, (*ABLATION, *OTHER_ROWS)):
+        if not is_finished(asked, kit.output_dir):
+            require_trainable(asked)
     clock = StepClock(kit.output_dir / f"times-{profile}-{seed}.json")
     clock.step("data", kit.prepare)
     clock.step("runs of chapter 00", lambda: train_rows(kit, FIRST_ROWS))
@@ -68,6 +74,18 @@ def run_course(profile: str, seed: int, output_dir: Path) -> Path:
     if problems:
         raise CourseFailed("; ".join(problems) + f"; report: {path}")
     return path
+
+
+def require_course() -> None:
+    """Raises FileNotFoundError or ModuleNotFoundError where notebooks could not be run later."""
+    if not CHAPTERS:
+        raise FileNotFoundError(
+            f"no notebooks in {ROOT / 'notebooks'}: the course runs in a clone of the repository, "
+            "with this package installed from there (make course)"
+        )
+    for name in ("papermill", "ipykernel"):
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(name=name)
 
 
 def train_rows(kit: Kit, rows: tuple[str, ...]) -> None:

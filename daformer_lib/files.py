@@ -8,6 +8,7 @@ All are read as a viewer shows them (`image_rules`), labels with an orientation 
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -72,6 +73,14 @@ def write_atomic(
     if durable:
         _sync_folder(path.parent)
     return path
+
+
+def require_writable(path: str | Path) -> None:
+    """Raises OSError where a file could not be written later, after long work."""
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    write_atomic(path.with_name(f".{path.name[:40]}.try.part"), b"").unlink()
 
 
 def _sync_folder(folder: Path) -> None:

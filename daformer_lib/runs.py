@@ -41,6 +41,7 @@ from daformer_lib.specs import (
     save_spec,
     source_names,
 )
+from daformer_lib.texts import nearest
 
 T = TypeVar("T")
 
@@ -123,8 +124,11 @@ class Run:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         if not (self.folder / "config.json").exists():
+            beside = [config.parent for config in self.folder.parent.glob("*/config.json")]
+            known = f"; {nearest(self.folder, beside)}" if beside else ""
             raise FileNotFoundError(
-                f"{self.folder} is no run: it has no config.json; train one, or name another folder"
+                f"{self.folder} is no run: it has no config.json; train one, or name another "
+                f"folder{known}"
             )
 
     @property

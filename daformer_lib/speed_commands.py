@@ -30,8 +30,13 @@ def probe_command(
         settings: part.field=value for all of them, such as data.batch_size=1.
     """
     from daformer_lib.probe import probe
+    from daformer_lib.trainable import require_trainable
 
+    if steps < 1:
+        raise ValueError(f"steps {steps} must be at least 1")
     experiment = with_settings(recipes.experiment(row, profile), settings)
+    # Weights are random in a probe, and data are noise.
+    require_trainable(experiment.changed(model={"pretrained": None}))
     fitting = 0
     print(f"{'settings':22s} {'ms per step':>12s} {'peak MiB':>10s}  fits  train with --set")
     for tried in probe(experiment, steps):

@@ -6,6 +6,7 @@ Two processes of one thread each have nearly twice the throughput of one process
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -44,6 +45,11 @@ def run_folder(experiment: Experiment, folder: str | Path) -> Path:
     return Path(folder) / f"{experiment.name}-seed{seed}-{experiment.key}"
 
 
+def is_finished(experiment: Experiment, folder: str | Path) -> bool:
+    """Whether there is nothing left to train."""
+    return (run_folder(experiment, folder) / "result.json").exists()
+
+
 def require_jobs(jobs: int) -> None:
     """Raises ValueError where no run could ever start; ask before data are drawn."""
     if jobs < 1:
@@ -79,11 +85,8 @@ def run_all(
     for place, experiment in zip(folders, experiments):
         if (place / "config.json").exists():  # a child says it to its log only
             note_data(place, experiment)
-    waiting = [
-        (place, e)
-        for place, e in dict(zip(folders, experiments)).items()
-        if not (place / "result.json").exists()
-    ]
+    different = dict(zip(folders, experiments))
+    waiting = [(place, e) for place, e in different.items() if not is_finished(e, folder)]
     total = sum(e.train.steps for _, e in waiting)
     running: list[Child] = []
     finished_steps = 0
@@ -123,6 +126,11 @@ def _start(folder: Path, experiment: Experiment) -> Child:
 
 def _check(child: Child) -> None:
     if child.process.returncode or not (child.folder / "result.json").exists():
+        if child.process.returncode == -signal.SIGKILL:
+            raise RunFailed(
+                f"{child.folder.name} was killed, most often for lack of memory: start fewer at a "
+                "time (--jobs 1); the same command goes on from its last checkpoint"
+            )
         tail = (child.folder / "log.txt").read_text().strip().splitlines()[-15:]
         raise RunFailed(
             f"{child.folder.name} failed (exit status {child.process.returncode}):\n"

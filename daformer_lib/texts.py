@@ -83,12 +83,59 @@ _REMEDIES = {
     errno.EISDIR: "this is a folder, a file was expected; name the file",
     errno.ENOTDIR: "one of these folders is a file; name another place, or move the file away",
     errno.ENOENT: "there is no such file or folder; is the path right?",
+    errno.EMFILE: "too many files are open; raise the limit (ulimit -n 4096), or use "
+    "--set data.workers=0",
     errno.EIO: "the disk reports an error; copy the file from elsewhere, and check the disk",
 }
 
 
+# How PyTorch, CUDA, NumPy, OpenCV and the system spell that there is no memory left.
+_NO_MEMORY = re.compile(
+    r"out of memory|(can't|cannot|unable to) allocate|not enough memory|insufficient memory"
+    r"|failed to allocate|ALLOC_FAILED|bad_alloc",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(r"allocate ([\d,.]+) ?([KMGTPE]i?B|bytes)", re.IGNORECASE)
+_LESS_MEMORY = (
+    "train with --set train.accumulate=2, train.checkpointing=true or train.precision=bf16-mixed "
+    "(`probe` measures what fits), label images with --batch 1 or --mode slide, start fewer "
+    "processes (--jobs 1, data.workers=0); what was saved is kept"
+)
+# A process that is gone without a word: on most machines the system ends the largest one.
+_WORKER_GONE = re.compile(
+    r"DataLoader worker .*(killed|exited unexpectedly)|process pool was terminated abruptly"
+)
+
+
+def lacking(error: BaseException) -> str | None:
+    """What a user reads where a machine lacks memory or a tool; None for any other error."""
+    named = isinstance(error, (KeyError, OSError, ValueError))  # their texts hold users' names
+    text = "" if named else str(error)
+    if re.search(r"shared memory|\bshm\b", text):
+        return (
+            "there is no shared memory left for the loader processes; use --set data.workers=0, or "
+            "give the machine more (/dev/shm, in a container --shm-size)"
+        )
+    if _WORKER_GONE.search(text):
+        return f"a worker process was ended, most often for lack of memory; {_LESS_MEMORY}"
+    out_of_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    if out_of_memory or isinstance(error, MemoryError) or _NO_MEMORY.search(text):
+        where = "this GPU" if re.search("CUDA|CUDNN|CUBLAS|HIP|MPS", text) else "this machine"
+        asked = _ASKED.search(text)
+        tried = f" ({asked[1]} {asked[2]} were asked for)" if asked else ""
+        return f"{where} has no memory left{tried}; {_LESS_MEMORY}"
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            f"the Python package {error.name} is missing; install what this kit needs: "
+            "make course, or pip install -e '.[test]'"
+        )
+    return None
+
+
 def complaint(error: BaseException) -> str:
     """What a user reads about an error: what is wrong, where, what to do; safe to print."""
+    if lack := lacking(error):
+        return printable(lack)
     if isinstance(error, KeyError) and error.args:
         return printable(error.args[0])  # str() would put it in quotes
     if isinstance(error, OSError) and error.errno in _REMEDIES:

@@ -63,8 +63,7 @@ def train(
         batch cannot be shared evenly. Stopped: Ctrl-C or SIGTERM came; the state after the step
         that ran is saved.
     """
-    if stop_after is not None and stop_after < 1:
-        raise ValueError(f"stop_after {stop_after} must be at least 1 step, or left out")
+    require_steps(stop_after)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     fabric = fabric or default_fabric(experiment)
@@ -121,6 +120,12 @@ def _train(
         writer.finish(summary(Run(folder), seconds + time.perf_counter() - clock, ranks))
     fabric.barrier()
     return Run(folder)
+
+
+def require_steps(stop_after: int | None) -> None:
+    """Raises ValueError where a training would stop before its first step."""
+    if stop_after is not None and stop_after < 1:
+        raise ValueError(f"stop_after {stop_after} must be at least 1 step, or left out")
 
 
 def require_finite_weights(parts: Parts, done: int) -> None:

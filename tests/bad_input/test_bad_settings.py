@@ -36,9 +36,59 @@ def sized(text: str, size: int):
                       ("inspect-data", p.root / "own.yaml"))[1]  # fmt: skip
 
 
+# What is set wrongly, and what is said before anything is drawn, read or written.
+SET = [
+    ("model.encoder=mit_b9", r"unknown encoder 'mit_b9'.*did you mean mit_b"),
+    ("model.decoder=dafromer", r"unknown decoder 'dafromer'; did you mean daformer"),
+    ("model.pretrained=none.pth", r"no weight file at none\.pth"),
+    ("model.pretrained=page.pth", r"page\.pth is a web page, not weights"),
+    ("model.encoder=tiny_resnet model.pretrained={encoder}", r"encoder\.safetensors does not fit"),
+    ("model.num_classes=7", r"model\.num_classes is 7, but minicityscapes has 19 classes; leave"),
+    ("data.source=gat", r"unknown data set 'gat'.*did you mean gta"),
+    ("data.target={spec}", r"minigta and own differ: class 0 'road' and 'soil'"),
+    ("train.final_splits=val,tset", r"minicityscapes has no split 'tset'; did you mean test"),
+    ("train.eval_split=vall", r"minicityscapes has no split 'vall'; did you mean val"),
+    ("train.accumulate=3", r"accumulate 3 must divide batch_size 2; try 1"),
+    ("train.chanels_last=true", r"no field 'chanels_last'; did you mean channels_last"),
+    ("train.precision=fp8", r"train\.precision=fp8: the value must be of type"),
+    ("data.crop=100x130", r"crop 100x130 must be a multiple of 32"),
+    ("steps=3", r"setting 'steps=3' must be part\.field=value"),
+]  # fmt: skip
+
+
+def set_to(text):
+    def make(place):
+        (place.root / "page.pth").write_bytes(b"<html>404</html>")
+        given = text.format(encoder=place.encoder, spec=place.root / place.spec())
+        return smoke("--set", *given.split())(place)
+
+    return make
+
+
 CASES = [
-    ("an unknown command", lambda p: ("trian",), r"invalid choice|Unrecognized|train"),
-    ("an unknown option", smoke("--sed", "1"), r"--sed"),
+    *((f"--set {text}", set_to(text), says) for text, says in SET),
+    ("two processes for a batch in two parts", smoke(
+        "--devices", "2", "--set", "train.accumulate=2"),
+     r"accumulate 2 must divide the 1 images of each step"),
+    ("no step before the stop", smoke("--stop-after", "0"), r"stop_after 0 must be at least 1"),
+    ("a probe of an unknown encoder", lambda p: ("probe", "--set", "model.encoder=mit_b9"),
+     r"unknown encoder 'mit_b9'"),
+    ("a probe of no steps", lambda p: ("probe", "--steps", "0"), r"steps 0 must be at least 1"),
+    ("a study whose target has other classes", lambda p: (
+        "study", "--profile", "smoke", "--target", p.root / p.spec()),
+     r"minigta and own differ: class 0"),
+    ("a study whose results cannot be written", lambda p: (
+        (p.root / "results.json").mkdir(),
+        ("study", "--profile", "smoke", "--results", "results.json"))[1],
+     r"results\.json: this is a folder, a file was expected"),
+    ("an unknown command", lambda p: ("trian",),
+     r"unknown command 'trian'; did you mean train\?"),
+    ("an unknown command before options", lambda p: ("inspect_data", "x.yaml", "--split", "val"),
+     r"unknown command 'inspect_data'; did you mean inspect-data"),
+    ("a command like none", lambda p: ("zzz",), r"unknown command 'zzz'; known: check-data, com"),
+    ("an unknown option", smoke("--sed", "1"), r"--sed.*Perhaps you meant.*--seed"),
+    ("an unknown option of another command", predict("--outputdir", "x"),
+     r"--outputdir.*Perhaps you meant.*--output-dir"),
     ("an unknown profile", lambda p: ("train", "--profile", "dem"), r"dem"),
     ("an unknown row", smoke("--row", "dafromer"), r"unknown row 'dafromer'; did you mean dafor"),
     ("an unknown source", smoke("--source", "gat"), r"unknown data set 'gat' .*did you mean gta"),

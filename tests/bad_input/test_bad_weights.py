@@ -165,6 +165,8 @@ CASES = [
      r"m\.safetensors describes .*'\.\.', which leads out"),
     ("a run that is not there", lambda p: ("predict", "--run", "none", "--images", p.photo()),
      r"none is no run: it has no config\.json; train one, or name another folder"),
+    ("a run that is spelt wrongly", run_with(lambda run: run.rename(run.with_name("rum"))),
+     r"run is no run: .*; did you mean rum\?"),
     ("a run without weights", run_with(lambda run: (run / CHECKPOINT).unlink()),
      r"last\.pt is missing: the run has not saved anything yet"),
     ("a run whose checkpoint has 0 bytes", run_with(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures.process import BrokenProcessPool
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from daformer_lib.cli import main
 from daformer_lib.data.class_stats import read_class_stats
@@ -119,6 +122,62 @@ def test_a_disk_that_refuses_is_explained_and_nothing_is_left(judge, monkeypatch
 )
 def test_errors_read_as_sentences(error, says):
     assert complaint(error).startswith(says)
+
+
+def asked_of_torch():
+    torch.empty(2**45)
+
+
+def asked_of_numpy():
+    np.zeros(2**50)
+
+
+CUDA = (
+    "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79.11 GiB of "
+    "which 1.00 GiB is free."
+)
+LACKS = {  # what happens -> what a user reads
+    "PyTorch": (asked_of_torch, r"this machine has no memory left \(140737488355328 bytes were"),
+    "NumPy": (asked_of_numpy, r"this machine has no memory left \(8\.00 PiB were asked for\)"),
+    "OpenCV": (cv2.error("(-4:Insufficient memory) Failed to allocate 103079215104 bytes in f"),
+               r"this machine has no memory left \(103079215104 bytes"),
+    "Python": (MemoryError(), r"this machine has no memory left; train with --set train\.accum"),
+    "a GPU": (torch.OutOfMemoryError(CUDA), r"this GPU has no memory left \(2\.50 GiB were asked"),
+    "cuBLAS": (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
+               r"this GPU has no memory left; .*train\.checkpointing=true"),
+    "Apple's GPU": (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), "this GPU"),
+    "a new process": (OSError(errno.ENOMEM, "Cannot allocate memory"), "this machine has no mem"),
+    "a loader process": (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
+                         r"a worker process was ended, most often for lack of memory; .*workers=0"),
+    "a drawing process": (BrokenProcessPool(
+        "A process in the process pool was terminated abruptly while the future was running"),
+        r"a worker process was ended, most often for lack of memory"),
+    "shared memory": (RuntimeError("unable to write to file </torch_1>: No space left (28); shm"),
+                      r"there is no shared memory left .*data\.workers=0.*--shm-size"),
+    "a quota": (OSError(errno.EDQUOT, "Disk quota exceeded", "a/b.png"),
+                r"a/b\.png: your share of this disk is used up; free some and start"),
+    "open files": (OSError(errno.EMFILE, "Too many open files", "a.png"), r"a\.png: too many"),
+    "a package": (ModuleNotFoundError("No module named 'timm'", name="timm"),
+                  r"the Python package timm is missing; install what this kit needs"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("happens", "says"), LACKS.values(), ids=LACKS)
+def test_lack_of_memory_disk_or_tool_is_said_as_such(judge, monkeypatch, happens, says):
+    """In the midst of a command; status 2, as for all that a user can mend."""
+
+    def lack(*_, **__):
+        if isinstance(happens, BaseException):
+            raise happens
+        happens()
+
+    monkeypatch.setattr("daformer_lib.inference.open_model", lack)
+    judge(lambda p: ("predict", "--model", p.model, "--images", p.photo()), says)
+
+
+@pytest.mark.parametrize("name", ["out of memory.yaml", "shm.yaml", "cannot allocate.yaml"])
+def test_a_name_is_not_taken_for_a_lack(judge, name):
+    judge(lambda p: ("inspect-data", name), f"no spec file at {name}")
 
 
 def test_texts():

@@ -6,21 +6,19 @@ import re
 import pytest
 
 from daformer_lib.compare_views import write_page
-from tests.test_browser import BROWSER, FLAGS
+from tests.test_browser import FLAGS, chromium
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(400),
-    pytest.mark.skipif(BROWSER is None, reason="no chromium: install it to run the browser test"),
-]
+__all__ = ["chromium"]  # a fixture, found by its name here
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(chromium):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS, timeout=120_000)
+        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS, timeout=120_000)
         yield started
         started.close()
 
