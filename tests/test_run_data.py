@@ -20,7 +20,7 @@ from daformer_lib.studies import run_all, run_folder
 def own(smoke, smoke_data, tmp_path):
     """An experiment on a copy of the smoke data."""
     shutil.copytree(smoke_data, tmp_path / "data")
-    return smoke(data={"data_root": str(tmp_path / "data" / "smoke")})
+    return smoke(data={"data_root": str(tmp_path / "data")})
 
 
 def edit_label(experiment, name, split):

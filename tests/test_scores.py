@@ -54,9 +54,9 @@ def experiment_on(root, row="source_only", seed=0, **train_changes):
     for split in SPEC["splits"]:
         for i in range(2):
             picture = np.random.default_rng(i).integers(0, 255, (32, 64, 3), np.uint8)
-            write_png(root / "smoke/own" / split / f"img/p{i}.png", picture)
+            write_png(root / "own" / split / f"img/p{i}.png", picture)
             shown = np.full_like(LABEL, 255) if split == "test" else LABEL
-            write_png(root / "smoke/own" / split / f"lab/p{i}.png", shown)
+            write_png(root / "own" / split / f"lab/p{i}.png", shown)
     found = recipes.experiment(row, "smoke", seed, str(path), str(path), str(root))
     return found.changed(data={"crop": (32, 64)}, train=train_changes)
 
@@ -167,7 +167,7 @@ def test_a_void_split_is_said_and_null(run, capsys):
 def test_a_split_without_the_evaluated_classes_is_said_at_the_start(tmp_path):
     experiment = experiment_on(tmp_path, steps=1)
     for i in range(2):
-        path = tmp_path / "smoke/own/val/lab" / f"p{i}.png"
+        path = tmp_path / "own/val/lab" / f"p{i}.png"
         write_png(path, np.zeros((32, 64), np.uint8))
     prepare(experiment.data, "smoke")
     experiment = experiment.changed(train={"final_splits": ("val",), "snapshot_every": 0})

@@ -115,7 +115,7 @@ def statistics(content, keep=None):
         write_json(place.statistics(), content)
         cut(place.statistics(), keep)
         for i in range(2):
-            place.label(f"p{i}.png", data="data/smoke").unlink()
+            place.label(f"p{i}.png").unlink()
 
     return make
 
@@ -128,7 +128,7 @@ def same_labels(*wanted):
 
 def void(place):
     for i in range(2):
-        write_png(place.label(f"p{i}.png", data="data/smoke"), values(7, 255))
+        write_png(place.label(f"p{i}.png"), values(7, 255))
 
 
 AS_THEY_ARE = {"train_id_pattern": "{split}/lab/{stem}.png"}
