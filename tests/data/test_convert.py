@@ -303,6 +303,19 @@ def test_image_and_label_lie_the_same_way_in_training(tmp_path, orientation, kin
     assert same == (lies == "shown" or orientation in (1, 5, 6, 7, 8))
 
 
+def test_a_photo_whose_orientation_is_edited_has_its_label_turned_anew(tmp_path):
+    """Of one shape, so that the label's size tells nothing."""
+    spec = dataclasses.replace(get_spec("cityscapes"), size=(64, 48))
+    for orientation in (6, 8):
+        write_turned(tmp_path, spec, orientation)
+        convert(spec, tmp_path, "train")
+    label = SegmentationDataset(spec, tmp_path, "train").full_label(0)
+    write_turned(tmp_path / "new", spec, 8)
+    convert(spec, tmp_path / "new", "train")
+    new = SegmentationDataset(spec, tmp_path / "new", "train").full_label(0)
+    np.testing.assert_array_equal(label, new)
+
+
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
 def test_a_label_used_in_place_that_would_have_to_be_turned_is_named(tmp_path, orientation):
     spec = get_spec("acdc")  # whose label files are train ids
