@@ -18,13 +18,13 @@ import numpy as np
 from benchmarks.steps import Bench
 from benchmarks.timing import Timed, best_ms
 from daformer_lib.compare import open_comparison
-from daformer_lib.compare_views import ComparisonExplorer, explore_comparison
-from daformer_lib.data.convert import convert
-from daformer_lib.data.mini import MiniCounts, make_mini
+from daformer_lib.compare.views import ComparisonExplorer, explore_comparison
+from daformer_lib.data.drawn.mini import MiniCounts, make_mini
+from daformer_lib.data.intake.convert import convert
 from daformer_lib.files import write_png
 from daformer_lib.runs import RunWriter
 from daformer_lib.specs import CITYSCAPES, MINICITYSCAPES
-from daformer_lib.watching import Evaluator
+from daformer_lib.train.watching import Evaluator
 
 SIZE = (2048, 1024)  # of Cityscapes' own label maps
 DISTINCT = 3  # files of each tool that are drawn; the others are links to them

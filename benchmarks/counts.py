@@ -17,8 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from daformer_lib import recipes
 from daformer_lib.models import build_segmentor
+from daformer_lib.runs import recipes
 
 ADAMW_TENSORS = 7  # weight, gradient and two moments read; weight and moments written
 EMA_TENSORS = 5  # teacher scaled in place, then student added: two reads, two writes, one read

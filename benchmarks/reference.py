@@ -28,10 +28,10 @@ from daformer_lib.data.loaders import TrainBatch
 from daformer_lib.models import resize
 from daformer_lib.models.decoders import daformer
 from daformer_lib.models.decoders.layers import DilatedDepthwise, LinearEmbedding, Pointwise
-from daformer_lib.models.mit import PatchConv
-from daformer_lib.optim import parameter_groups, set_learning_rates
+from daformer_lib.models.encoders.mit import PatchConv
 from daformer_lib.specs import IGNORE
-from daformer_lib.step import Parts, mixing_rng
+from daformer_lib.train.optim import parameter_groups, set_learning_rates
+from daformer_lib.train.step import Parts, mixing_rng
 from daformer_lib.uda.classmix import classmix, draw_plan
 from daformer_lib.uda.feature_distance import ImageNetAnchor, masked_distance
 from daformer_lib.uda.losses import cross_entropy

@@ -18,12 +18,11 @@ from pathlib import Path
 import torch
 import tyro
 
-from daformer_lib import recipes
 from daformer_lib.config import Experiment
+from daformer_lib.data.intake.prepare import prepare
 from daformer_lib.files import write_json
 from daformer_lib.machine import machine
-from daformer_lib.prepare import prepare
-from daformer_lib.runs import Run
+from daformer_lib.runs import Run, recipes
 from daformer_lib.train import train
 
 MEMORY_GROWTH = 0.02  # of the resident memory, after the warm-up

@@ -10,13 +10,13 @@ from lightning.fabric import Fabric
 
 from benchmarks import reference
 from benchmarks.timing import Timed, best_ms
-from daformer_lib import recipes
 from daformer_lib.config import Experiment
 from daformer_lib.evaluate import predict
 from daformer_lib.machine import keep_memory, peak_mib
-from daformer_lib.probe import LATE, noise_batch
-from daformer_lib.settings import with_settings
-from daformer_lib.step import Parts, build_parts, training_step
+from daformer_lib.runs import recipes
+from daformer_lib.runs.recipes.settings import with_settings
+from daformer_lib.train.probe import LATE, noise_batch
+from daformer_lib.train.step import Parts, build_parts, training_step
 from daformer_lib.uda.classmix import classmix, draw_plan
 from daformer_lib.uda.losses import segmentation_loss, source_losses
 

@@ -1,7 +1,8 @@
 """Configuration: frozen dataclasses whose defaults are the authors' settings.
 
 The defaults follow what the authors' code does (GTA -> Cityscapes, DAFormer with MiT-B5), also
-where it differs from the paper. What is tuned for the mini domains is in `recipes.py`, by profile.
+where it differs from the paper. What is tuned for the mini domains is in
+`runs/recipes/rows.py`, by profile.
 """
 
 from __future__ import annotations

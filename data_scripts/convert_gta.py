@@ -7,7 +7,7 @@ Other sets of the same form with --spec: minigta.
 
 import sys
 
-from daformer_lib.data.convert import main
+from daformer_lib.data.intake.convert import main
 
 if __name__ == "__main__":
     sys.exit(main("gta"))

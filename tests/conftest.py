@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from daformer_lib import recipes
+from daformer_lib.data.intake.prepare import prepare
 from daformer_lib.machine import keep_memory
-from daformer_lib.prepare import prepare
+from daformer_lib.runs import recipes
 
 os.environ.setdefault("DAFORMER_BATCH", "1")
 GOLDEN = Path(__file__).parent / "golden"

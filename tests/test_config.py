@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from daformer_lib import recipes
 from daformer_lib.config import DataConfig, Experiment, ModelConfig, OptimConfig, UDAConfig
 from daformer_lib.models import build_segmentor
+from daformer_lib.runs import recipes
 
 MINI = ("smoke", "demo", "study")
 

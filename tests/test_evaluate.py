@@ -18,7 +18,7 @@ from daformer_lib.evaluate import (
 )
 from daformer_lib.means import percent
 from daformer_lib.models import build_segmentor
-from tests.rounding import assert_same_labels, forward_bound, near_ties
+from tests.helpers.rounding import assert_same_labels, forward_bound, near_ties
 
 pytestmark = pytest.mark.numeric
 
@@ -90,7 +90,7 @@ def test_strides_that_leave_gaps_are_refused(stride):
 @pytest.fixture(scope="module")
 def official_b0(det):
     from daformer_lib.models.checkpoints import load_official
-    from daformer_lib.models.official_names import official_names
+    from daformer_lib.models.checkpoints.official_names import official_names
 
     model = build_segmentor(ModelConfig("mit_b0", "daformer"))
     state = model.state_dict()

@@ -14,16 +14,16 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from daformer_lib.checkpoint_files import load_checkpoint
 from daformer_lib.config import ModelConfig
-from daformer_lib.exchange import load_model
 from daformer_lib.files import write_json, write_png
 from daformer_lib.foreign_files import not_weights
+from daformer_lib.inference.exchange import load_model
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import load_official, load_pretrained
-from daformer_lib.models.huggingface import read_folder
-from daformer_lib.models.weight_files import extract_tensors, read_weights
+from daformer_lib.models.checkpoints.huggingface import read_folder
+from daformer_lib.models.checkpoints.weight_files import extract_tensors, read_weights
 from daformer_lib.runs import Run
+from daformer_lib.runs.checkpoint_files import load_checkpoint
 
 WARNING = b"""<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning</title></head>
 <body>Google Drive can't scan this file for viruses.</body></html>"""

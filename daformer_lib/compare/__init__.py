@@ -4,7 +4,7 @@
 
 `sources` reads predictions, `comparison` brings them to common images at one size, `survey` passes
 over them once; `tally`, `classes`, `calibration`, `disagreement` and `flow` are plain arithmetic.
-Pictures and controls are in `daformer_lib.compare_views`.
+Pictures and controls are in `daformer_lib.compare.views`.
 """
 
 from daformer_lib.compare.calibration import Reliability, reliability

@@ -27,8 +27,8 @@ import numpy as np
 
 from daformer_lib import files
 from daformer_lib.data.inputs import stamp
-from daformer_lib.dataset_spec import is_below
 from daformer_lib.specs import DatasetSpec
+from daformer_lib.specs.dataset_spec import is_below
 
 AUTHORS_FILE = "sample_class_stats.json"  # of the split `train`
 MANY = 10_000  # files; from here on the JSON is kept as arrays too, which open far faster

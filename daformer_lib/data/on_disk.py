@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from daformer_lib.folders import SEEN, LeftOut, few, in_words
-from daformer_lib.listing import PatternKey
 from daformer_lib.specs import DatasetSpec
+from daformer_lib.specs.listing import PatternKey
 
 T = TypeVar("T")
 

@@ -16,14 +16,14 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from daformer_lib import recipes
 from daformer_lib.cli import main
 from daformer_lib.config import ModelConfig
 from daformer_lib.data.class_stats import stats_path
-from daformer_lib.exchange import TrainedModel, save_model
 from daformer_lib.files import write_json, write_png
+from daformer_lib.inference.exchange import TrainedModel, save_model
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import export_official
+from daformer_lib.runs import recipes
 from daformer_lib.specs import MINICITYSCAPES, get_spec
 
 SIZE = (64, 32)  # (width, height)

@@ -8,9 +8,9 @@ import nbformat
 import pytest
 
 from daformer_lib.config import DataConfig, Experiment, OptimConfig, TrainConfig, UDAConfig
-from daformer_lib.notebooks import run_notebook
+from daformer_lib.course.notebooks import run_notebook
+from daformer_lib.runs.batch import run_all
 from daformer_lib.specs import GTA, get_spec
-from daformer_lib.studies import run_all
 from daformer_lib.train import train
 
 BOMB = "a: &a [x, x, x]\nb: &b [*a, *a, *a]\nc: &c [*b, *b, *b]\nclasses: *c\n"

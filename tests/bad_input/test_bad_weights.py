@@ -17,13 +17,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from daformer_lib.checkpoint_files import load_checkpoint
 from daformer_lib.config import ModelConfig
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import load_official, load_pretrained
-from daformer_lib.models.huggingface import read_folder
-from daformer_lib.models.weight_files import read_weights
+from daformer_lib.models.checkpoints.huggingface import read_folder
+from daformer_lib.models.checkpoints.weight_files import read_weights
 from daformer_lib.runs import Run
+from daformer_lib.runs.checkpoint_files import load_checkpoint
 
 
 class Attack:

@@ -13,9 +13,9 @@ import torch
 
 from daformer_lib.cli import main
 from daformer_lib.data.class_stats import read_class_stats
+from daformer_lib.data.intake.prepare import prepare
 from daformer_lib.files import write_png
-from daformer_lib.predict_files import find_images
-from daformer_lib.prepare import prepare
+from daformer_lib.inference.predict_files import find_images
 from daformer_lib.specs import get_spec
 from daformer_lib.texts import complaint, markdown_cell, nearest, printable, shortened
 

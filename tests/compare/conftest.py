@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from daformer_lib.files import write_png
-from tests.three_classes import THREE_CLASSES
+from tests.helpers.three_classes import THREE_CLASSES
 
 SHAPE = (32, 48)  # height, width
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from daformer_lib.compare.truth import GroundTruth
-from daformer_lib.data.convert import convert
+from daformer_lib.data.intake.convert import convert
 from daformer_lib.files import write_png
 from daformer_lib.specs import get_spec
 

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from daformer_lib import files
-from daformer_lib.data import convert as module
 from daformer_lib.data import inputs
-from daformer_lib.data.check import check_split
 from daformer_lib.data.class_stats import read_class_stats, stats_path
 from daformer_lib.data.conversion_record import read_record, record_path
-from daformer_lib.data.convert import convert, outdated
+from daformer_lib.data.intake import convert as module
+from daformer_lib.data.intake.check import check_split
+from daformer_lib.data.intake.convert import convert, outdated
 from daformer_lib.specs import DatasetSpec
 
 SPEC = DatasetSpec(

@@ -11,10 +11,10 @@ import pytest
 from daformer_lib import files
 from daformer_lib.config import DataConfig
 from daformer_lib.data.class_stats import read_class_stats, stats_path
-from daformer_lib.data.convert import convert
 from daformer_lib.data.datasets import SegmentationDataset, open_source
+from daformer_lib.data.intake.convert import convert
+from daformer_lib.data.intake.prepare import prepare
 from daformer_lib.data.loaders import training_batches, training_stream, with_thresholds
-from daformer_lib.prepare import prepare
 from daformer_lib.specs import get_specs, load_spec
 
 SOURCE = "minigta+minisynthia"

@@ -16,8 +16,8 @@ from PIL import Image
 from daformer_lib import files
 from daformer_lib.config import DataConfig
 from daformer_lib.data import inputs, prepared
-from daformer_lib.data.convert import convert
 from daformer_lib.data.datasets import SegmentationDataset
+from daformer_lib.data.intake.convert import convert
 from daformer_lib.data.loaders import training_stream
 from daformer_lib.data.prepared import PreparedSplit, prepare_split
 from daformer_lib.image_rules import ORIENTATION

@@ -11,6 +11,7 @@ import torch
 from daformer_lib.config import ModelConfig
 from daformer_lib.models import Segmentor, build_segmentor
 from daformer_lib.models.checkpoints import load_official
+from daformer_lib.models.checkpoints.official_names import official_names
 from daformer_lib.models.decoders.daformer import DAFormerDecoder, linear_embeddings
 from daformer_lib.models.decoders.danet import DANetDecoder
 from daformer_lib.models.decoders.deeplabv2 import DeepLabV2Decoder
@@ -18,7 +19,6 @@ from daformer_lib.models.decoders.deeplabv3plus import DeepLabV3PlusDecoder
 from daformer_lib.models.decoders.isanet import ISANetDecoder
 from daformer_lib.models.decoders.layers import ConvBlock
 from daformer_lib.models.encoders import build_encoder
-from daformer_lib.models.official_names import official_names
 
 # golden name of an encoder -> ours
 ENCODERS = {

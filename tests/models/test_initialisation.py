@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from daformer_lib.models.official_names import official_name
+from daformer_lib.models.checkpoints.official_names import official_name
 
 STATS = json.loads((Path(__file__).parents[1] / "golden" / "init_stats.json").read_text())
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from daformer_lib.models import Segmentor
+from daformer_lib.models.checkpoints.official_names import official_name, official_names
 from daformer_lib.models.decoders.deeplabv2 import DeepLabV2Decoder
 from daformer_lib.models.encoders import build_encoder
-from daformer_lib.models.official_names import official_name, official_names
 
 KEYS = json.loads((Path(__file__).parents[1] / "golden" / "keys.json").read_text())
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from daformer_lib.models.resize import resize_bilinear
-from tests.rounding import assert_same_labels, forward_bound, near_ties
+from tests.helpers.rounding import assert_same_labels, forward_bound, near_ties
 
 pytestmark = pytest.mark.numeric
 

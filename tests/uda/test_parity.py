@@ -6,8 +6,8 @@ import torch
 
 from daformer_lib.batch import Labelled
 from daformer_lib.config import OptimConfig
-from daformer_lib.optim import learning_rate
 from daformer_lib.specs import THINGS
+from daformer_lib.train.optim import learning_rate
 from daformer_lib.uda import classmix as mixing
 from daformer_lib.uda.feature_distance import (
     ImageNetAnchor,

@@ -1,0 +1,170 @@
+"""The command that compares pseudo-labels; `cli/main.py` gives it its name."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from daformer_lib.progress import Progress
+
+if TYPE_CHECKING:  # the rest of the command line starts faster without these
+    from daformer_lib.compare import Comparison, Survey
+    from daformer_lib.compare.views.page_data import Limits
+
+THRESHOLD = 0.968  # the authors'; a run's own comes first
+
+
+def compare(
+    sources: Annotated[tuple[str, ...], tyro.conf.Positional],
+    output_dir: Path = Path("runs/compare"),
+    step: int | None = None,
+    threshold: float | None = None,
+    images: int = 12,
+    width: int = 512,
+    page_megabytes: float = 24,
+    max_images: int | None = None,
+    spec: str | None = None,
+    data_root: Path | None = None,
+    split: str | None = None,
+    model: Literal["pseudo-label", "student"] = "pseudo-label",
+    ids: Literal["auto", "train", "own"] = "auto",
+    suffix: str | None = None,
+    size: tuple[int, int] | None = None,
+    animation: Literal["gif", "png", "webp"] = "gif",
+    recheck: bool = False,
+) -> None:
+    """Compare pseudo-labels: tables here; a page, panels and an animation in --output-dir.
+
+    Args:
+        sources: folders of runs, or of PNG label maps of any tool; "name=folder" names one.
+        step: that tables and panels show, or the last one before it; by default the last.
+        threshold: of the confidence; by default that of the first run, else 0.968.
+        images: how many images go into comparison.html, those with most disagreement.
+        width: largest width of a map in the page, in pixels.
+        page_megabytes: the page takes up no further image beyond this.
+        max_images: count only this many of the common images, evenly spaced.
+        spec: data set whose classes the label maps have; by default the first run's target.
+        data_root, split: where truth and images are; by default as the first run was evaluated.
+        model: of a run: the pseudo-labels (its teacher's), or its student.
+        ids: in label maps: train ids, or the data set's own; told apart where they can be.
+        suffix: what the other tool adds to the image's name: "_mine" for a_mine.png.
+        size: width and height to bring all to, where sizes differ.
+        animation: format of the evolution, written where there is more than one step.
+        recheck: read every label file of the truth to see whether it has changed since it was
+            converted, not only those whose size or times differ.
+    """
+    from daformer_lib.compare import missing, open_comparison, survey
+    from daformer_lib.compare.tally import sure_from
+    from daformer_lib.compare.views import class_wins_table, scores_table
+    from daformer_lib.compare.views.page_data import Limits
+    from daformer_lib.compare.views.tables import verdict
+
+    inputs = named_inputs(sources)
+    if threshold is not None:
+        sure_from(threshold)  # refuses what is no probability, before the long pass
+    comparison = open_comparison(
+        inputs, spec=spec, data_root=data_root, split=split, model=model, ids=ids,
+        suffix=suffix, size=size, max_images=max_images,
+    )  # fmt: skip
+    bring_truth_up_to_date(comparison, recheck)
+    if threshold is None:
+        threshold = own_threshold(comparison)
+    with Progress(len(comparison.stems), "compare") as bar:
+        found = survey(comparison, step, bar)
+    for text in missing(comparison, found):
+        print(f"note: {text}", file=sys.stderr)
+    print(scores_table(found, comparison.spec, threshold), end="\n\n")
+    print(class_wins_table(found, comparison.spec, threshold), end="\n\n")
+    print(verdict(found, comparison.spec))
+    limits = Limits(images, page_megabytes, width)
+    for path in write_all(comparison, found, output_dir, threshold, limits, animation):
+        print(f"wrote {path}")
+
+
+def bring_truth_up_to_date(comparison: Comparison, recheck: bool) -> None:
+    """Labels that were converted once are converted again where they have changed."""
+    from daformer_lib.data.intake.prepare import bring_up_to_date
+
+    ground = comparison.ground
+    if ground and any(ground.path("train_id_path", stem).is_file() for stem in comparison.stems):
+        with Progress(None, "data") as bar:
+            place = (ground.spec, ground.data_root, ground.split)
+            bring_up_to_date(*place, report=bar, recheck=recheck)
+
+
+def named_inputs(sources: Sequence[str]) -> dict[str, str]:
+    """Folder by the name to show: given, else a row's title, else made by `open_comparison`."""
+    from daformer_lib.runs import Run
+    from daformer_lib.runs.recipes import TITLES
+
+    if not sources:
+        raise ValueError("name two runs or more: python -m daformer_lib compare RUN_A RUN_B")
+    found: dict[str, str] = {}
+    for source in sources:
+        name, equals, folder = source.partition("=")
+        if not equals or Path(source).exists():
+            name, folder = "", source
+        path = Path(folder)
+        if not path.is_dir():
+            raise FileNotFoundError(f"no folder {path}; name a run, or a folder of label maps")
+        if not name and (path / "config.json").is_file():
+            run = Run(path).experiment
+            name = TITLES.get(run.name, run.name)
+            name = f"{name}, seed {run.train.seed}" if name in found else name
+        name = name or path.name
+        found[name if name not in found else f"{name} ({path.parent.name}/{path.name})"] = folder
+    return found
+
+
+def own_threshold(comparison: Comparison) -> float:
+    from daformer_lib.compare import RunSource
+
+    runs = [source.run for source in comparison.sources if isinstance(source, RunSource)]
+    return runs[0].experiment.uda.threshold if runs else THRESHOLD
+
+
+def write_all(
+    comparison: Comparison,
+    found: Survey,
+    output_dir: Path,
+    threshold: float,
+    limits: Limits,
+    animation: str,
+) -> list[Path]:
+    """The page, a panel picture per image, and the evolution of the first one."""
+    from daformer_lib.compare import ranking
+    from daformer_lib.compare.views import (
+        Look,
+        comparison_panels,
+        evolution_frames,
+        write_animation,
+        write_page,
+    )
+    from daformer_lib.files import write_atomic
+    from daformer_lib.viz import figure_png
+
+    order = "disagreement" if len(comparison.sources) > 1 else "error"
+    stems, look = ranking(found, order)[: limits.images], Look(threshold=threshold)
+    with Progress(len(stems), "page") as bar:
+        written = [
+            write_page(
+                comparison, output_dir / "comparison.html", threshold, found=found,
+                command=shlex.join(["python", "-m", "daformer_lib", *sys.argv[1:]]),
+                limits=limits, report=bar,
+            )
+        ]  # fmt: skip
+    with Progress(len(stems), "panels") as bar:
+        for done, stem in enumerate(stems, 1):
+            png = figure_png(comparison_panels(comparison, stem, found.step, look))
+            path = output_dir / "panels" / f"{stem.replace('/', '_')}.png"
+            written.append(write_atomic(path, png))
+            bar(done, len(stems), stem)
+    if len(comparison.steps) > 1:
+        frames = evolution_frames(comparison, stems[0], look)
+        written.append(write_animation(frames, output_dir / f"evolution.{animation}"))
+    return written

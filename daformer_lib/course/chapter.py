@@ -1,0 +1,150 @@
+"""What a notebook needs around its lesson: settings, data, runs (trained or found), networks.
+
+A chapter opens with ``kit = chapter.start(profile, seed, ...)`` and asks for runs by row name:
+``runs = kit.runs("source_only", "self_training")``. A run that exists is used again, in whichever
+chapter it was trained; missing ones are trained two at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from daformer_lib.config import Experiment
+from daformer_lib.data.datasets import LabelledSet, SegmentationDataset, open_source
+from daformer_lib.data.intake.prepare import prepare
+from daformer_lib.data.transforms import to_tensors
+from daformer_lib.evaluate import predict
+from daformer_lib.inference import load_network
+from daformer_lib.progress import Progress
+from daformer_lib.runs import Run, recipes
+from daformer_lib.runs.batch import RowResult, read_results, run_all
+from daformer_lib.runs.recipes import TITLES
+from daformer_lib.specs import (
+    JOIN,
+    DatasetSpec,
+    get_spec,
+    get_specs,
+    is_file_name,
+    source_names,
+)
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "results"
+
+__all__ = ["RESULTS", "ROOT", "TITLES", "Kit", "Scene", "start"]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image of a split, ready to look at and to feed."""
+
+    stem: str
+    image: Tensor  # (3, H, W) float32, ImageNet-normalised
+    label: np.ndarray | None  # (H, W) uint8 train ids, 255 = ignore
+
+
+@dataclass(frozen=True)
+class Kit:
+    """A chapter's settings and everything it fetches."""
+
+    profile: str
+    seed: int
+    source: str
+    target: str
+    data_root: str
+    output_dir: Path
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """Classes, colours and thing ids; source and target share them."""
+        return get_spec(self.target)
+
+    def experiment(self, row: str) -> Experiment:
+        return recipes.experiment(
+            row, self.profile, self.seed, self.source, self.target, self.data_root
+        )
+
+    def prepare(self) -> None:
+        """Draw and convert what is missing."""
+        with Progress(None, "data") as bar:
+            prepare(self.experiment("daformer").data, self.profile, bar)
+
+    def run(self, experiment: Experiment) -> Run:
+        """A run of any experiment, trained unless it exists."""
+        return self.trained(experiment)[0]
+
+    def runs(self, *rows: str) -> dict[str, Run]:
+        """Runs by row name; those that are missing are trained now, two at a time."""
+        return dict(zip(rows, self.trained(*(self.experiment(row) for row in rows))))
+
+    def trained(self, *experiments: Experiment) -> list[Run]:
+        """Runs of any experiments, two at a time where they are missing."""
+        with Progress(None, "train") as bar:
+            return run_all(experiments, self.output_dir, report=bar)
+
+    def network(self, run: Run, model: str = "student") -> nn.Module:
+        """The trained network of a run, in eval mode; model is "student" or "teacher"."""
+        return load_network(run, model)
+
+    def dataset(self, domain: str = "target", split: str = "train") -> LabelledSet:
+        """A split with its labels; a source of several sets ("a+b") is one set of all images."""
+        data = self.experiment("daformer").data
+        if domain == "source":
+            return open_source(get_specs(data.source), data.data_root, split)
+        return SegmentationDataset(get_spec(data.target), data.data_root, split)
+
+    def scenes(self, domain: str, split: str, indices: list[int]) -> list[Scene]:
+        """Chosen images with their labels, at training size."""
+        dataset = self.dataset(domain, split)
+        found = []
+        for index in indices:
+            image, label = dataset.load(index % len(dataset))
+            tensors = to_tensors(image, label)
+            found.append(Scene(dataset.stems[index % len(dataset)], tensors[0], label))
+        return found
+
+    def predict(self, run: Run, scenes: list[Scene], model: str = "student") -> np.ndarray:
+        """(N, H, W) uint8 labels of the scenes by a run's network."""
+        images = torch.stack([scene.image for scene in scenes])
+        label, _ = predict(self.network(run, model), images)
+        return label.byte().numpy()
+
+    @cached_property
+    def study(self) -> dict[str, RowResult]:
+        """The committed multi-seed results on the mini domains, by row; empty before a study."""
+        path = RESULTS / "mini_study.json"
+        return {r.row: r for r in read_results(path)} if path.exists() else {}
+
+
+def start(
+    profile: str = "demo",
+    seed: int = 0,
+    source: str = "minigta",
+    target: str = "minicityscapes",
+    data_root: str | None = None,
+    output_dir: str = "runs/course",
+) -> Kit:
+    """Settings of a chapter. The environment's DAFORMER_PROFILE overrides `profile`.
+
+    Relative folders and spec files are meant from the project's root, wherever the notebook runs.
+    Without a `data_root` the profile's own is taken.
+    """
+    profile = os.environ.get("DAFORMER_PROFILE", profile)
+    source, target = from_root(source), from_root(target)
+    root = str(ROOT / (data_root or recipes.default_root(profile)))
+    recipes.experiment("daformer", profile, seed, source, target, root)  # checks the names
+    torch.manual_seed(seed)
+    return Kit(profile, seed, source, target, root, ROOT / output_dir)
+
+
+def from_root(names: str) -> str:
+    """Data set names, "a+b" included, with the spec files among them found from the root."""
+    named = [str(ROOT / n) if is_file_name(n) else n for n in source_names(names)]
+    return JOIN.join(named)

@@ -1,0 +1,1 @@
+"""The drawing kit: a camera, paint, palettes, solids, and what a lens does to a picture."""

@@ -1,0 +1,1 @@
+"""Fields from above: where they lie, what grows on them, and the seasons."""

@@ -1,0 +1,1 @@
+"""A street: its layout, its sides, and what moves on it."""

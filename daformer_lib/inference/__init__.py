@@ -1,0 +1,27 @@
+"""Using a trained network: open it, label images with it, write it for other programs."""
+
+from daformer_lib.inference.labelling import (
+    Prediction,
+    View,
+    choose_device,
+    label_file,
+    label_images,
+    load_network,
+    make_view,
+    open_model,
+    open_run,
+    working_device,
+)
+
+__all__ = [
+    "Prediction",
+    "View",
+    "choose_device",
+    "label_file",
+    "label_images",
+    "load_network",
+    "make_view",
+    "open_model",
+    "open_run",
+    "working_device",
+]

@@ -1,0 +1,342 @@
+"""A run's folder: what training writes and everything else reads.
+
+config.json       the Experiment
+specs/            copies of the YAML files of its data sets, where it has any: what the run goes on
+                  with, whatever becomes of the originals
+data.json         a fingerprint of the data that it began with (see `run_data.py`)
+metrics.csv       step, rate, losses and confidence, every log_every steps
+evals.json        scores of student and teacher at each evaluation
+snapshots/        step_000800.npz: labels and confidence of teacher and student, fixed images
+checkpoints/      last.pt: everything needed to go on; previous.pt, until the run is complete
+tb/               TensorBoard
+result.json       written last: its presence means the run is complete
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from daformer_lib.config import Experiment
+from daformer_lib.evaluate import Scores
+from daformer_lib.files import read_json, remove_leftovers, write_atomic, write_json
+from daformer_lib.foreign_files import foreign
+from daformer_lib.means import json_number
+from daformer_lib.runs.checkpoint_files import checkpoint_paths, newest_checkpoint
+from daformer_lib.specs import (
+    JOIN,
+    DatasetSpec,
+    get_spec,
+    is_file_name,
+    save_spec,
+    source_names,
+)
+from daformer_lib.texts import nearest
+
+T = TypeVar("T")
+
+
+def write_config(folder: Path, experiment: Experiment) -> None:
+    """config.json, written once, and copies of the spec files that it names."""
+    path = folder / "config.json"
+    if path.exists():
+        return
+    for side in ("source", "target"):
+        for i, name in enumerate(source_names(getattr(experiment.data, side))):
+            if is_file_name(name):
+                save_spec(get_spec(name), folder / "specs" / f"{side}{i}.yaml")
+    write_json(path, experiment.to_dict())
+
+
+def read_config(folder: Path) -> Experiment:
+    """The experiment of a run's folder; spec files are the copies in it, where there are any."""
+    experiment = _understood(folder / "config.json", Experiment.from_dict)
+    kept = {}
+    for side in ("source", "target"):
+        names = source_names(getattr(experiment.data, side))
+        copies = [folder / "specs" / f"{side}{i}.yaml" for i in range(len(names))]
+        found = [str(c) if c.is_file() else name for c, name in zip(copies, names)]
+        kept[side] = JOIN.join(found)
+    return experiment.changed(data=kept)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one model on one split at one step."""
+
+    step: int
+    model: str  # "student" or "teacher"
+    split: str
+    scores: Scores
+
+    @property
+    def place(self) -> tuple[int, str, str]:
+        """Of which there is one evaluation."""
+        return self.step, self.model, self.split
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "model": self.model,
+            "split": self.split,
+            "miou": json_number(self.scores.miou(), 6),  # null where there is no score
+            "iou": [json_number(value, 6) for value in self.scores.iou],
+            "confusion": self.scores.confusion.tolist(),
+        }
+
+    def curve_point(self) -> dict[str, float]:
+        """For TensorBoard; empty where there is no score."""
+        miou = self.scores.miou()
+        return {} if np.isnan(miou) else {f"{self.split}/miou_{self.model}": miou}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], evaluated: tuple[int, ...]) -> Evaluation:
+        """The mean is made from the pixels again: an old file may hold it over all classes."""
+        scores = Scores(np.array(values["confusion"], dtype=np.int64), evaluated)
+        return cls(values["step"], values["model"], values["split"], scores)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What teacher and student thought of the fixed images at one step."""
+
+    step: int
+    stems: tuple[str, ...]
+    student_label: np.ndarray  # (N, H, W) uint8 train id
+    teacher_label: np.ndarray | None  # (N, H, W) uint8; None for runs without a teacher
+    confidence: np.ndarray  # (N, H, W) uint8, probability x 255, of the teacher (else the student)
+    student_confidence: np.ndarray | None = None  # beside a teacher; None in old runs
+
+
+class Run:
+    """Read access to a run's folder."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "config.json").exists():
+            beside = [config.parent for config in self.folder.parent.glob("*/config.json")]
+            known = f"; {nearest(self.folder, beside)}" if beside else ""
+            raise FileNotFoundError(
+                f"{self.folder} is no run: it has no config.json; train one, or name another "
+                f"folder{known}"
+            )
+
+    @property
+    def is_complete(self) -> bool:
+        return (self.folder / "result.json").exists()
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        return read_config(self.folder)
+
+    @cached_property
+    def result(self) -> dict[str, Any]:
+        """Seconds, versions, machine and the final scores in short; only of a complete run."""
+        return read_json(self.folder / "result.json")
+
+    @property
+    def name(self) -> str:
+        return self.experiment.name
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """Of the target."""
+        return get_spec(self.experiment.data.target)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.spec.classes
+
+    @cached_property
+    def evaluations(self) -> list[Evaluation]:
+        return read_evaluations(self.folder, self.spec)
+
+    def final(self, model: str = "student", split: str = "val") -> Scores:
+        """Scores of the last step; raises KeyError with what there is."""
+        found = [e for e in self.evaluations if (e.model, e.split) == (model, split)]
+        if not found:
+            have = sorted({(e.model, e.split) for e in self.evaluations})
+            raise KeyError(f"{self.folder} holds no scores of {model} on {split}; it has {have}")
+        return max(found, key=lambda e: e.step).scores
+
+    def last_scores(self) -> dict[str, Scores]:
+        """Of the last step, by "student/val" and the like; empty before it, or without labels."""
+        last = [e for e in self.evaluations if e.step == self.experiment.train.steps]
+        return {f"{e.model}/{e.split}": e.scores for e in last}
+
+    def curve(self, model: str = "student", split: str = "val") -> tuple[list[int], list[float]]:
+        """Steps and mIoU in percent of every evaluation; NaN where there was none.
+
+        Only the last one is over all images where `max_eval_images` holds the others short.
+        """
+        found = [e for e in self.evaluations if (e.model, e.split) == (model, split)]
+        return [e.step for e in found], [100 * e.scores.miou() for e in found]
+
+    def metrics(self) -> dict[str, np.ndarray]:
+        """Columns of metrics.csv; NaN where a value was not logged."""
+        with (self.folder / "metrics.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        names = rows[0].keys() if rows else ()
+        return {n: np.array([float(r[n] or "nan") for r in rows]) for n in names}
+
+    def snapshot_steps(self) -> list[int]:
+        files = (self.folder / "snapshots").glob("step_*.npz")
+        return sorted(int(f.stem.removeprefix("step_")) for f in files)
+
+    def snapshot(self, step: int) -> Snapshot:
+        path = self.folder / "snapshots" / f"step_{step:06d}.npz"
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{self.folder} has no snapshot of step {step}; it has {self.snapshot_steps()}"
+            )
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                teacher = kept.get("teacher_label")
+                stems = tuple(str(s) for s in kept["stems"])
+                student, sure = kept["student_label"], kept.get("student_confidence")
+                return Snapshot(step, stems, student, teacher, kept["confidence"], sure)
+        except (BadZipFile, EOFError, KeyError, MemoryError, ValueError) as error:
+            damaged = f"is damaged or no snapshot ({error})", "put a copy of it back"
+            what, remedy = foreign(path, "a snapshot") or damaged
+            raise ValueError(f"{path} {what}; {remedy}, or delete it") from None
+
+    def student_weights(self) -> dict[str, torch.Tensor]:
+        return self._checkpoint()["student"]
+
+    def teacher_weights(self) -> dict[str, torch.Tensor]:
+        weights = self._checkpoint().get("teacher")
+        if weights is None:
+            raise KeyError(f"{self.folder} has no teacher: its mode is {self.experiment.mode}")
+        return weights
+
+    def _checkpoint(self) -> dict[str, Any]:
+        return newest_checkpoint(self.folder)
+
+
+def read_evaluations(folder: Path, spec: DatasetSpec) -> list[Evaluation]:
+    """What evals.json holds; means are over the classes that the target's spec evaluates."""
+    path = folder / "evals.json"
+    if not path.exists():
+        return []
+    return _understood(
+        path, lambda values: [Evaluation.from_dict(v, spec.mean_ids) for v in values]
+    )
+
+
+def _understood(path: Path, make: Callable[[Any], T]) -> T:
+    """What a JSON file of a run means; one of another program or version is named."""
+    try:
+        return make(read_json(path))
+    except (AttributeError, KeyError, TypeError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(
+            f"{path} is not what this version of the kit writes ({reason}); use the version that "
+            "wrote it, or train the run again in another folder"
+        ) from None
+
+
+class RunWriter:
+    """Write access, for training: every file is replaced whole or appended by whole rows."""
+
+    def __init__(self, folder: str | Path, experiment: Experiment) -> None:
+        self.folder = Path(folder)
+        self.checkpoint_path, self.previous_path = checkpoint_paths(self.folder)
+        self._spec = get_spec(experiment.data.target)
+        self._evals: list[Evaluation] = []
+        self._rows: list[dict[str, Any]] = []
+        if (self.folder / "config.json").exists():
+            old = read_config(self.folder)
+            if old.key != experiment.key:
+                raise ValueError(
+                    f"{folder} holds another run ({old.name}, key {old.key}, not "
+                    f"{experiment.key}); choose another folder or delete it. A spec's file that "
+                    "has changed makes another run"
+                )
+        write_config(self.folder, experiment)
+
+    def rewind(self, step: int) -> None:
+        """Forget rows and evaluations after `step`: the run goes on from its checkpoint."""
+        remove_leftovers(self.folder)
+        if (self.folder / "evals.json").exists():
+            kept = read_evaluations(self.folder, self._spec)
+            self._evals = [e for e in kept if e.step <= step]
+            self._write_evaluations()
+        if (self.folder / "metrics.csv").exists():
+            with (self.folder / "metrics.csv").open() as file:
+                self._rows = [r for r in csv.DictReader(file) if int(r["step"]) <= step]
+            self._write_rows()
+        for path in (self.folder / "snapshots").glob("step_*.npz"):
+            if int(path.stem.removeprefix("step_")) > step:
+                path.unlink()
+
+    def remove_board(self) -> None:
+        shutil.rmtree(self.folder / "tb", ignore_errors=True)
+
+    @property
+    def history(self) -> list[tuple[int, dict[str, float]]]:
+        """Steps and values of the rows and scores so far: the curves of a run that goes on."""
+        rows = [
+            (int(row["step"]), {k: float(v) for k, v in row.items() if k != "step" and v != ""})
+            for row in self._rows
+        ]
+        scores = [(e.step, e.curve_point()) for e in self._evals]
+        return rows + scores
+
+    def add_metrics(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+
+    def add_evaluation(self, evaluation: Evaluation) -> None:
+        self._evals = [e for e in self._evals if e.place != evaluation.place] + [evaluation]
+
+    def flush(self) -> None:
+        """Write rows and evaluations; called with each checkpoint, so that they agree."""
+        self._write_rows()
+        self._write_evaluations()
+
+    def _write_evaluations(self) -> None:
+        values = [evaluation.to_dict() for evaluation in self._evals]
+        write_json(self.folder / "evals.json", values, indent=None)
+
+    def _write_rows(self) -> None:
+        names = list(dict.fromkeys(name for row in self._rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        write_atomic(self.folder / "metrics.csv", text.getvalue().encode())
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        arrays = {
+            "stems": np.array(snapshot.stems),
+            "student_label": snapshot.student_label,
+            "confidence": snapshot.confidence,
+        }
+        for name in ("teacher_label", "student_confidence"):
+            if getattr(snapshot, name) is not None:
+                arrays[name] = getattr(snapshot, name)
+        data = io.BytesIO()
+        np.savez_compressed(data, **arrays)
+        write_atomic(self.folder / "snapshots" / f"step_{snapshot.step:06d}.npz", data.getvalue())
+
+    def save_checkpoint(self, state: dict[str, Any]) -> None:
+        """The one before stays as previous.pt, should the disk damage this one."""
+        data = io.BytesIO()
+        torch.save(state, data)
+        write_atomic(
+            self.checkpoint_path, data.getvalue(), durable=True, keep_old_as=self.previous_path
+        )
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Nothing goes on from here, so one checkpoint is enough."""
+        self.previous_path.unlink(missing_ok=True)
+        write_json(self.folder / "result.json", result)

@@ -1,0 +1,5 @@
+"""Which runs there are: rows of the course, of the paper's tables, of VisDA-2022. Data, no code."""
+
+from daformer_lib.runs.recipes.rows import PROFILES, ROWS, TITLES, default_root, experiment
+
+__all__ = ["PROFILES", "ROWS", "TITLES", "default_root", "experiment"]

@@ -1,0 +1,64 @@
+"""`compare` on the command line: what it prints and writes, and its errors in one line."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from daformer_lib import cli
+from daformer_lib.cli.compare import named_inputs
+from daformer_lib.files import write_png
+from daformer_lib.runs import RunWriter, Snapshot
+
+
+@pytest.fixture
+def runs(tmp_path, smoke):
+    """Two runs with two snapshots of one image each, as training writes them."""
+    rng = np.random.default_rng(0)
+    stem = "neuhausen/neuhausen_000000_000019"
+    for row in ("self_training", "daformer"):
+        writer = RunWriter(tmp_path / row, smoke(row))
+        for step in (6, 12):
+            label = rng.integers(0, 3, (1, 128, 256), np.uint8)
+            sure = rng.integers(200, 256, (1, 128, 256), np.uint8)
+            writer.save_snapshot(Snapshot(step, (stem,), label, label, sure))
+    return tmp_path
+
+
+@pytest.mark.notebook
+def test_it_prints_the_tables_and_writes_all_files(runs, capsys):
+    done = cli.main(
+        ["compare", str(runs / "self_training"), f"mine={runs / 'daformer'}",
+         "--output-dir", str(runs / "out"), "--images", "3", "--step", "6"]
+    )  # fmt: skip
+    said = capsys.readouterr().out
+    assert done == 0
+    assert "| self-training |" in said and "| mine |" in said and "leads with" in said
+    assert "IoU / precision / recall / coverage ≥ 0.9)" in said  # the run's own threshold
+    page = (runs / "out" / "comparison.html").read_text()
+    assert "mine" in page and "compare" in page
+    assert (runs / "out" / "panels" / "neuhausen_neuhausen_000000_000019.png").is_file()
+    with Image.open(runs / "out" / "evolution.gif") as moving:
+        assert moving.n_frames == 2
+
+
+def test_errors_are_one_line(runs, capsys, smoke):
+    RunWriter(runs / "empty", smoke())
+    write_png(runs / "other" / "z.png", np.zeros((4, 4), np.uint8))
+    for arguments, message in (
+        ([], "name two runs or more"),
+        (["nowhere"], "no folder nowhere"),
+        ([str(runs / "empty")], "has no snapshots"),
+        ([str(runs / "other")], "Name their data set"),
+        ([str(runs / "daformer"), str(runs / "other"), "--ids", "train"], "no image that all"),
+        ([str(runs / "daformer"), "--threshold", "2"], "threshold 2.0 must lie in"),
+    ):
+        out = ["--output-dir", str(runs / "out")]
+        assert cli.main(["compare", *arguments, *out]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_names_come_from_the_rows(runs):
+    names = named_inputs([str(runs / "self_training"), str(runs / "daformer"), f"x={runs}"])
+    assert list(names) == ["self-training", "DAFormer", "x"]
+    twice = named_inputs([str(runs / "daformer"), str(runs / "daformer")])
+    assert list(twice) == ["DAFormer", "DAFormer, seed 0"]

@@ -1,0 +1,79 @@
+"""The encoders' contract: four features whose channels and strides are known beforehand."""
+
+import pytest
+import torch
+
+from daformer_lib.models.encoders import ENCODERS, build_encoder
+from daformer_lib.models.encoders.resnet import RESNET
+
+LIVE = ["tiny_mit", "tiny_resnet", "mit_b0", "timm:convnext_atto", "timm:resnet18"]
+
+
+@pytest.mark.parametrize("name", LIVE)
+@torch.no_grad()
+def test_features_have_the_promised_shapes(name):
+    encoder = build_encoder(name).eval()
+    features = encoder(torch.randn(2, 3, 64, 96))
+    shapes = [(2, c, 64 // s, 96 // s) for c, s in zip(encoder.channels, encoder.strides)]
+    assert [tuple(f.shape) for f in features] == shapes
+
+
+@torch.no_grad()
+def test_a_timm_encoder_with_channels_last_features():
+    encoder = build_encoder("timm:swin_tiny_patch4_window7_224").eval()
+    features = encoder(torch.randn(1, 3, 224, 224))
+    assert [f.shape[1] for f in features] == list(encoder.channels) == [96, 192, 384, 768]
+
+
+@pytest.mark.parametrize("name", sorted(ENCODERS))
+def test_strides_of_the_families(name):
+    with torch.device("meta"):
+        encoder = build_encoder(name)
+    expected = (4, 8, 8, 8) if name in RESNET else (4, 8, 16, 32)
+    assert encoder.strides == ((4, 8, 16, 16) if name == "tiny_mit" else expected)
+    assert len(encoder.channels) == 4
+
+
+def test_drop_path_rises_linearly_over_all_blocks():
+    encoder = build_encoder("mit_b0", drop_path=0.1)
+    blocks = [block for stage in encoder.stages for block in stage.blocks]
+    rates = [getattr(block.drop_path1, "drop_prob", 0.0) for block in blocks]
+    assert rates == pytest.approx([0.1 * i / 7 for i in range(8)])
+
+
+def test_layer_norm_eps_are_the_authors():
+    encoder = build_encoder("mit_b0")
+    assert encoder.stages[0].blocks[0].norm1.eps == 1e-6
+    assert encoder.stages[0].norm.eps == 1e-6
+    assert encoder.stages[0].blocks[0].attn.norm.eps == 1e-5
+    assert encoder.patch_embed.norm.eps == encoder.stages[1].downsample.norm.eps == 1e-5
+
+
+def test_dilated_resnet_keeps_stride_8():
+    """Stride in the 3x3 convolution; the first block of a dilated stage has half the dilation."""
+    with torch.device("meta"):
+        encoder = build_encoder("resnet50_v1c")
+    assert encoder.layer2[0].conv1.stride == (1, 1)
+    assert encoder.layer2[0].conv2.stride == (2, 2)
+    dilations = [
+        [block.conv2.dilation[0] for block in stage] for stage in (encoder.layer3, encoder.layer4)
+    ]
+    assert dilations == [[1, 2, 2, 2, 2, 2], [2, 4, 4]]
+
+
+@pytest.mark.parametrize("name", ["tiny_mit", "tiny_resnet"])
+def test_tiny_encoders_are_of_one_size(name):
+    count = sum(p.numel() for p in build_encoder(name).parameters())
+    assert 0.9e6 < count < 1.5e6
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(
+        ValueError, match=r"unknown encoder 'mit_b6' .*timm:.*did you mean .*mit_b5"
+    ):
+        build_encoder("mit_b6")
+
+
+def test_a_timm_model_with_too_few_features_is_refused():
+    with pytest.raises(ValueError, match="the decoders read four"):
+        build_encoder("timm:vit_tiny_patch16_224")

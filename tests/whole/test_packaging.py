@@ -1,0 +1,63 @@
+"""pyproject.toml, the lock, environment.yml and the committed files agree and stay clean."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.whole.test_browser import require_browser
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_conda_environment_has_the_same_packages():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *conda, pip = environment["dependencies"]
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    assert sorted(pip["pip"]) == sorted(wanted)
+    assert f"python{PROJECT['requires-python']}" in conda
+
+
+def test_every_dependency_is_pinned_in_the_lock():
+    pinned = set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / "requirements.lock").read_text(), re.M))
+    for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]:
+        name = re.match(r"[a-zA-Z0-9-]+", requirement).group().lower()
+        assert name in pinned, name
+
+
+def test_the_lock_holds_no_addresses():
+    assert not re.search(r"https?://|file:|\s@\s", (ROOT / "requirements.lock").read_text())
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "NOTICE", "README.md", "Makefile", ".ci/run"])
+def test_what_every_clone_needs(name):
+    assert (ROOT / name).stat().st_size > 100
+
+
+def test_make_alone_lists_what_can_be_made_and_starts_nothing():
+    """Every target that is documented and none that is not; the dry run names one command."""
+    text = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)", text, re.M)[1].split()
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [line.split()[1] for line in listed.splitlines()] == phony
+    assert all(len(line.split()) > 3 or "this list" in line for line in listed.splitlines())
+    planned = subprocess.run(["make", "-n"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "awk" in planned.stdout and "venv" not in planned.stdout
+
+
+def test_without_a_browser_a_submission_fails_and_others_skip():
+    for ci, ends in ((True, pytest.fail.Exception), (False, pytest.skip.Exception)):
+        with pytest.raises(ends, match=r"no chromium .* install it .*apt-get install chromium"):
+            require_browser(None, ci)
+    assert require_browser("/a/chromium", True) == "/a/chromium"
+    assert "export CI=" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_weights_are_small():
+    weights = list((ROOT / "daformer_lib" / "weights").glob("*.safetensors"))
+    assert {w.stem for w in weights} >= {"tiny_mit", "tiny_resnet"}
+    assert sum(w.stat().st_size for w in weights) < 15e6
