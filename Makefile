@@ -44,7 +44,7 @@ test: check  ## the README's test command: check, then every notebook by nbval a
 test-slow: $(STAMP)  ## browser, kills, the whole course at smoke
 	$(RUN) -m pytest tests -m "slow and not soak"
 
-test-cpus: $(STAMP)  ## what rounding can touch, with the kernels of older processors: LEVELS="default avx2"
+test-cpus: $(STAMP)  ## what rounding can touch, with the kernels of older processors: LEVELS="default avx2/1"
 	$(RUN) -m tests.kernel_levels $(LEVELS)
 
 soak: $(STAMP)  ## the killed course, then half an hour of training: memory, open files, disk use
