@@ -22,9 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from daformer_lib.batch import Labelled
+from daformer_lib.batch import Labelled, TrainBatch
 from daformer_lib.config import Experiment
-from daformer_lib.data.loaders import TrainBatch
 from daformer_lib.models import resize
 from daformer_lib.models.decoders import daformer
 from daformer_lib.models.decoders.layers import DilatedDepthwise, LinearEmbedding, Pointwise

@@ -37,3 +37,11 @@ class Unlabelled(NamedTuple):
 
     def to(self, device: torch.device | str) -> Unlabelled:
         return Unlabelled(self.image.to(device, non_blocking=True))
+
+
+class TrainBatch(NamedTuple):
+    """One step's data, on the CPU."""
+
+    source: Labelled  # the target's own labelled images in mode "oracle"
+    target: Unlabelled | None  # None unless mode is "uda"
+    files: tuple[str, ...]  # stems: the labelled ones, then the target's

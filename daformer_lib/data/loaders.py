@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from daformer_lib.batch import Labelled, Unlabelled
+from daformer_lib.batch import Labelled, TrainBatch, Unlabelled
 from daformer_lib.config import DataConfig, Mode
 from daformer_lib.data import transforms
 from daformer_lib.data.datasets import LabelledSet, SegmentationDataset, open_source
@@ -36,14 +36,6 @@ from daformer_lib.specs import DatasetSpec
 
 MODES: tuple[Mode, ...] = ("oracle", "source_only", "uda")
 _NO_END = 2**40  # steps
-
-
-class TrainBatch(NamedTuple):
-    """One step's data, on the CPU."""
-
-    source: Labelled  # the target's own labelled images in mode "oracle"
-    target: Unlabelled | None  # None unless mode is "uda"
-    files: tuple[str, ...]  # stems: the labelled ones, then the target's
 
 
 class Drawn(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from daformer_lib.data.loaders import TrainBatch
+from daformer_lib.batch import TrainBatch
 from daformer_lib.specs import IGNORE
 
 HUGE = 1e4  # weights of a network that learns stay far below

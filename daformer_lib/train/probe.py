@@ -16,9 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from daformer_lib.batch import Labelled, Unlabelled
+from daformer_lib.batch import Labelled, TrainBatch, Unlabelled
 from daformer_lib.config import Experiment
-from daformer_lib.data.loaders import TrainBatch
 from daformer_lib.machine import keep_memory, peak_mib
 from daformer_lib.runs.recipes.settings import with_settings
 from daformer_lib.train.engine import default_fabric

@@ -15,8 +15,8 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from daformer_lib.batch import TrainBatch
 from daformer_lib.config import Experiment
-from daformer_lib.data.loaders import TrainBatch
 from daformer_lib.models import Segmentor, build_segmentor
 from daformer_lib.models.tuning import tune
 from daformer_lib.specs import get_spec

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from daformer_lib import files
+from daformer_lib.batch import TrainBatch
 from daformer_lib.config import DataConfig
 from daformer_lib.data import transforms
 from daformer_lib.data.datasets import SegmentationDataset
-from daformer_lib.data.loaders import TrainBatch, training_batches, training_stream
+from daformer_lib.data.loaders import training_batches, training_stream
 from daformer_lib.data.order import PairOrder, Shuffle, generator
 from daformer_lib.ranks import Ranks
 

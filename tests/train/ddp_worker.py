@@ -15,9 +15,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from daformer_lib.batch import Labelled, Unlabelled
+from daformer_lib.batch import Labelled, TrainBatch, Unlabelled
 from daformer_lib.config import Experiment
-from daformer_lib.data.loaders import TrainBatch
 from daformer_lib.ranks import ALONE
 from daformer_lib.specs import THINGS
 from daformer_lib.stopping import Stopped

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from daformer_lib.batch import Labelled, Unlabelled
-from daformer_lib.data.loaders import TrainBatch
+from daformer_lib.batch import Labelled, TrainBatch, Unlabelled
 from daformer_lib.runs import Run
 from daformer_lib.train import train
 from daformer_lib.train.divergence import broken_weights, likely_cause

@@ -86,7 +86,7 @@ def test_a_folder_holds_one_run(smoke, tmp_path):
 
 
 def test_a_bad_loss_names_step_part_and_files(smoke):
-    from daformer_lib.data.loaders import TrainBatch
+    from daformer_lib.batch import TrainBatch
 
     batch = TrainBatch(None, None, ("00007", "altdorf_1"))
     losses = {"source": torch.tensor(1.0), "fd": torch.tensor(float("nan"))}
