@@ -21,8 +21,8 @@ from benchmarks.timing import Timed, alone_clock, once_ms
 from daformer_lib.data.class_stats import ClassStats, read_class_stats, write_class_stats
 from daformer_lib.data.datasets import SegmentationDataset
 from daformer_lib.data.intake.convert import convert
+from daformer_lib.data.intake.prepare_cache import prepare_split
 from daformer_lib.data.loaders import training_batches
-from daformer_lib.data.prepared import prepare_split
 from daformer_lib.evaluate import evaluate
 from daformer_lib.files import write_palette_png, write_png
 from daformer_lib.runs import recipes

@@ -69,7 +69,7 @@ def prepare_cache_command(
     """
     from daformer_lib.data.datasets import SegmentationDataset
     from daformer_lib.data.intake.prepare import bring_up_to_date
-    from daformer_lib.data.prepared import prepare_split
+    from daformer_lib.data.intake.prepare_cache import prepare_split
 
     for name in datasets:
         if not unlabelled:

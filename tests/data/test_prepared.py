@@ -17,9 +17,11 @@ from daformer_lib import files
 from daformer_lib.config import DataConfig
 from daformer_lib.data import inputs, prepared
 from daformer_lib.data.datasets import SegmentationDataset
+from daformer_lib.data.intake import prepare_cache
 from daformer_lib.data.intake.convert import convert
+from daformer_lib.data.intake.prepare_cache import prepare_split
 from daformer_lib.data.loaders import training_stream
-from daformer_lib.data.prepared import PreparedSplit, prepare_split
+from daformer_lib.data.prepared import PreparedSplit
 from daformer_lib.image_rules import ORIENTATION
 
 
@@ -194,7 +196,7 @@ def test_another_training_size_is_another_cache(tiny_pair):
 
 def test_too_little_room_is_said_before_anything_is_written(tiny_pair, monkeypatch):
     root, spec, _ = tiny_pair
-    usage = shutil.disk_usage(root)._replace(free=prepared.SPARE)
+    usage = shutil.disk_usage(root)._replace(free=prepare_cache.SPARE)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(OSError, match=r"need 0.0 GB, and 1.1 GB are free"):
         prepare_split(open_set(root, spec))
@@ -208,4 +210,4 @@ def test_the_stated_size_is_the_size_on_disk(tiny_pair):
     written = sum(
         p.stat().st_size for p in PreparedSplit(spec, root, "train").folder.rglob("*.npy")
     )
-    assert written == pytest.approx(prepared.needed_bytes(dataset, 4), rel=0.01)
+    assert written == pytest.approx(prepare_cache.needed_bytes(dataset, 4), rel=0.01)
