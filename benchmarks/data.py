@@ -11,6 +11,7 @@ import torch
 
 from benchmarks.steps import Bench
 from benchmarks.timing import Timed, best_ms, once_ms
+from daformer_lib.data.datasets import evaluation_samples
 from daformer_lib.data.drawn.mini import MiniCounts, make_mini
 from daformer_lib.data.intake.convert import convert, id_table
 from daformer_lib.data.loaders import training_batches
@@ -19,7 +20,6 @@ from daformer_lib.evaluate import evaluate
 from daformer_lib.models import build_segmentor
 from daformer_lib.runs import recipes
 from daformer_lib.specs import get_spec
-from daformer_lib.train.watching import evaluation_samples
 
 IMAGES = 64
 STEPS = 40

@@ -221,10 +221,10 @@ def evaluate_command(
         recheck: read every image and label to see whether it has changed since it was converted,
             not only those whose size or times differ.
     """
+    from daformer_lib.data.datasets import evaluation_samples
     from daformer_lib.evaluate import absence_notes, evaluate
     from daformer_lib.inference import load_network, working_device
     from daformer_lib.specs import check_same_classes, get_spec
-    from daformer_lib.train.watching import evaluation_samples
 
     opened = Run(run)
     experiment = opened.experiment

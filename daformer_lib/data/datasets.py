@@ -7,7 +7,7 @@ Sizes follow the authors (lhoyer/DAFormer): GTA is fitted into 1280x720, which m
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -15,11 +15,13 @@ import numpy as np
 from torch import Tensor
 
 from daformer_lib import files
+from daformer_lib.config import Experiment
 from daformer_lib.data import transforms
 from daformer_lib.data.class_stats import ClassStats, read_class_stats
-from daformer_lib.data.on_disk import conversion_command, image_stems, spread
+from daformer_lib.data.on_disk import conversion_command, image_stems, label_stems, spread
 from daformer_lib.data.prepared import PreparedSplit
-from daformer_lib.specs import IGNORE, DatasetSpec
+from daformer_lib.ranks import ALONE, Ranks
+from daformer_lib.specs import IGNORE, DatasetSpec, get_spec
 
 _IGNORE_AS_0 = np.where(np.arange(256) == IGNORE, 0, np.arange(256)).astype(np.uint8)
 
@@ -259,3 +261,28 @@ def _labelled_stems(
 
 def _wh(array: np.ndarray) -> str:
     return f"{array.shape[1]}x{array.shape[0]}"
+
+
+def target_dataset(
+    experiment: Experiment, split: str, labelled: bool = True
+) -> SegmentationDataset:
+    data = experiment.data
+    return SegmentationDataset(get_spec(data.target), data.data_root, split, labelled)
+
+
+def has_labels(experiment: Experiment, split: str) -> bool:
+    """False where no image has a label file, be it converted or the data set's own."""
+    spec, root = get_spec(experiment.data.target), experiment.data.data_root
+    converted = (spec.train_id_file(root, split, stem) for stem in image_stems(spec, root, split))
+    return any(path.is_file() for path in converted) or bool(label_stems(spec, root, split))
+
+
+def evaluation_samples(
+    experiment: Experiment, split: str, limit: int | None, ranks: Ranks = ALONE
+) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """Images and truths, `limit` of them spread over the split; of these every rank's own share."""
+    dataset = target_dataset(experiment, split)
+    count = len(dataset) if limit is None else min(limit, len(dataset))
+    chosen = np.linspace(0, len(dataset) - 1, count).round().astype(int)
+    for i in chosen[ranks.rank :: ranks.world]:
+        yield dataset.load_for_evaluation(int(i))

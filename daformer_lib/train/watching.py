@@ -14,8 +14,12 @@ from lightning.fabric.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
 from daformer_lib.config import Experiment
-from daformer_lib.data.datasets import SegmentationDataset
-from daformer_lib.data.on_disk import image_stems, label_stems
+from daformer_lib.data.datasets import (
+    SegmentationDataset,
+    evaluation_samples,
+    has_labels,
+    target_dataset,
+)
 from daformer_lib.data.transforms import to_tensors
 from daformer_lib.evaluate import Scores, evaluate, predict
 from daformer_lib.ranks import ALONE, Ranks
@@ -176,28 +180,3 @@ def label_images(model: nn.Module, images: Tensor) -> tuple[np.ndarray, np.ndarr
     for module, training in modes.items():
         module.training = training
     return label.byte().cpu().numpy(), (confidence * 255).round().byte().cpu().numpy()
-
-
-def target_dataset(
-    experiment: Experiment, split: str, labelled: bool = True
-) -> SegmentationDataset:
-    data = experiment.data
-    return SegmentationDataset(get_spec(data.target), data.data_root, split, labelled)
-
-
-def has_labels(experiment: Experiment, split: str) -> bool:
-    """False where no image has a label file, be it converted or the data set's own."""
-    spec, root = get_spec(experiment.data.target), experiment.data.data_root
-    converted = (spec.train_id_file(root, split, stem) for stem in image_stems(spec, root, split))
-    return any(path.is_file() for path in converted) or bool(label_stems(spec, root, split))
-
-
-def evaluation_samples(
-    experiment: Experiment, split: str, limit: int | None, ranks: Ranks = ALONE
-) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """Images and truths, `limit` of them spread over the split; of these every rank's own share."""
-    dataset = target_dataset(experiment, split)
-    count = len(dataset) if limit is None else min(limit, len(dataset))
-    chosen = np.linspace(0, len(dataset) - 1, count).round().astype(int)
-    for i in chosen[ranks.rank :: ranks.world]:
-        yield dataset.load_for_evaluation(int(i))

@@ -19,13 +19,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from daformer_lib.data.datasets import evaluation_samples
 from daformer_lib.evaluate import evaluate, whole
 from daformer_lib.inference import load_network
 from daformer_lib.ranks import ALONE, Ranks
 from daformer_lib.runs import Run, recipes
 from daformer_lib.train import train
 from daformer_lib.train.engine import Muted, default_fabric, require_even_parts, seed_dropout
-from daformer_lib.train.watching import evaluation_samples
 from tests.helpers.rounding import APART, assert_same_confusion, near_ties, nudge
 
 pytestmark = pytest.mark.numeric
