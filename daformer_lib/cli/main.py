@@ -106,7 +106,7 @@ def train_command(
             not only those whose size or times differ.
         settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
     """
-    from daformer_lib.runs.batch import is_finished, run_folder
+    from daformer_lib.runs.folder import is_finished, run_folder
     from daformer_lib.train import train
     from daformer_lib.train.engine import (
         default_fabric,
@@ -172,15 +172,10 @@ def study(
         recheck: read every image and label to see whether it has changed since it was converted,
             not only those whose size or times differ.
     """
-    from daformer_lib.runs.batch import (
-        absent_classes,
-        collect,
-        is_finished,
-        markdown_table,
-        require_jobs,
-        run_all,
-        write_results,
-    )
+    from daformer_lib.data.run_data import note_data
+    from daformer_lib.runs.batch import require_jobs, run_all
+    from daformer_lib.runs.folder import is_finished
+    from daformer_lib.runs.results import absent_classes, collect, markdown_table, write_results
     from daformer_lib.train.trainable import require_trainable
 
     require_jobs(jobs)
@@ -197,7 +192,7 @@ def study(
         require_writable(results)
     prepare_with_bar(wanted[0], profile, recheck)
     with Progress(None, "study") as bar:
-        runs = run_all(wanted, output_dir, jobs, bar)
+        runs = run_all(wanted, output_dir, jobs, bar, begun=note_data)
     if results is not None:
         command = "python -m daformer_lib study --rows " + " ".join(rows)
         command += f" --seeds {' '.join(map(str, seeds))} --profile {profile}"

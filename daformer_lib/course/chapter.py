@@ -19,13 +19,15 @@ from torch import Tensor, nn
 from daformer_lib.config import Experiment
 from daformer_lib.data.datasets import LabelledSet, SegmentationDataset, open_source
 from daformer_lib.data.intake.prepare import prepare
+from daformer_lib.data.run_data import note_data
 from daformer_lib.data.transforms import to_tensors
 from daformer_lib.evaluate import predict
 from daformer_lib.inference import load_network
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run, recipes
-from daformer_lib.runs.batch import RowResult, read_results, run_all
+from daformer_lib.runs.batch import run_all
 from daformer_lib.runs.recipes import TITLES
+from daformer_lib.runs.results import RowResult, read_results
 from daformer_lib.specs import (
     JOIN,
     DatasetSpec,
@@ -87,7 +89,7 @@ class Kit:
     def trained(self, *experiments: Experiment) -> list[Run]:
         """Runs of any experiments, two at a time where they are missing."""
         with Progress(None, "train") as bar:
-            return run_all(experiments, self.output_dir, report=bar)
+            return run_all(experiments, self.output_dir, report=bar, begun=note_data)
 
     def network(self, run: Run, model: str = "student") -> nn.Module:
         """The trained network of a run, in eval mode; model is "student" or "teacher"."""

@@ -16,12 +16,15 @@ from pathlib import Path
 from daformer_lib.course.chapter import RESULTS, TITLES, Kit, start
 from daformer_lib.course.notebooks import NotebookRun, finished, run_notebook
 from daformer_lib.course.report import AblationRow, CourseReport, PanelRow, StepTime, write_report
+from daformer_lib.data.run_data import note_data
 from daformer_lib.files import read_json, write_json
 from daformer_lib.machine import machine
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run, recipes
-from daformer_lib.runs.batch import absent_classes, is_finished, run_all, run_folder
+from daformer_lib.runs.batch import run_all
+from daformer_lib.runs.folder import is_finished, run_folder
 from daformer_lib.runs.papers import paper_row
+from daformer_lib.runs.results import absent_classes
 from daformer_lib.train.trainable import require_trainable
 from daformer_lib.viz import denormalise
 
@@ -89,7 +92,7 @@ def require_course() -> None:
 
 def train_rows(kit: Kit, rows: tuple[str, ...]) -> None:
     with Progress(None, "train") as bar:
-        run_all([kit.experiment(row) for row in rows], kit.output_dir, report=bar)
+        run_all([kit.experiment(row) for row in rows], kit.output_dir, report=bar, begun=note_data)
 
 
 def _chapter(kit: Kit, clock: StepClock, notebook: Path) -> NotebookRun:

@@ -12,7 +12,8 @@ import pytest
 from daformer_lib import files
 from daformer_lib.data.intake.convert import convert
 from daformer_lib.data.run_data import FILE, fingerprints, note_data
-from daformer_lib.runs.batch import run_all, run_folder
+from daformer_lib.runs.batch import run_all
+from daformer_lib.runs.folder import run_folder
 from daformer_lib.specs import get_spec
 
 
@@ -91,4 +92,4 @@ def test_a_study_says_it_of_finished_runs(own, tmp_path):
     files.write_json(folder / "result.json", {})
     edit_label(own, "minicityscapes", "test")
     with pytest.warns(UserWarning, match="minicityscapes/test have changed since the run in"):
-        run_all([own], tmp_path / "runs")
+        run_all([own], tmp_path / "runs", begun=note_data)

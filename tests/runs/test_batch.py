@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from daformer_lib.data.intake.prepare import prepare
-from daformer_lib.runs import batch, recipes
-from daformer_lib.runs.batch import RowResult, markdown_table, mean_std, paired_gain
+from daformer_lib.runs import batch, recipes, results
+from daformer_lib.runs.results import RowResult, markdown_table, mean_std, paired_gain
 from daformer_lib.specs import RARE
 
 
@@ -34,14 +34,14 @@ def test_table():
 def test_a_data_set_without_rare_classes_has_a_dash_there():
     binary = RowResult("full", (0, 1), np.array([[0.9, 0.5], [0.8, 0.6]]), ("land", "trees"))
     assert "| full | 0, 1 | 70.0 ± 0.0 | – |" in markdown_table([binary])
-    assert "| trees | 55.0 |" in batch.class_table([binary])
+    assert "| trees | 55.0 |" in results.class_table([binary])
 
 
 def test_gains_and_classes_for_people():
     low, high = row("low", [0, 1, 2], [10, 20, 30]), row("high", [0, 1, 2], [14, 25, 36])
-    assert "| low | high | +5.0 | 0.6 |" in batch.gain_table([low, high])
+    assert "| low | high | +5.0 | 0.6 |" in results.gain_table([low, high])
     low.iou[:, 3] = np.nan
-    table = batch.class_table([low, high]).splitlines()
+    table = results.class_table([low, high]).splitlines()
     assert table[0] == "| class | low | high |"
     assert table[2] == "| c | 20.0 | 25.0 |" and table[5] == "| c | – | 25.0 |"
     assert table[2 + 12] == "| **c** | 20.0 | 25.0 |"
@@ -61,8 +61,8 @@ def test_runs_are_trained_in_processes_skipped_and_collected(tmp_path):
     stamps = [(run.folder / "result.json").stat().st_mtime_ns for run in runs]
     again = batch.run_all(experiments, tmp_path / "runs")
     assert stamps == [(run.folder / "result.json").stat().st_mtime_ns for run in again]
-    path = batch.write_results(runs, tmp_path / "results.json", "a command")
-    live, read = batch.collect(runs), batch.read_results(path)
+    path = results.write_results(runs, tmp_path / "results.json", "a command")
+    live, read = results.collect(runs), results.read_results(path)
     for a, b in zip(live, read, strict=True):
         assert (a.row, a.seeds) == (b.row, b.seeds)
         np.testing.assert_allclose(a.miou, b.miou, atol=0.01)

@@ -12,7 +12,7 @@ import torch
 from daformer_lib.course import course
 from daformer_lib.files import write_json
 from daformer_lib.runs import batch, recipes
-from daformer_lib.runs.batch import is_finished, run_folder
+from daformer_lib.runs.folder import is_finished, run_folder
 from daformer_lib.runs.recipes import ROWS
 from daformer_lib.train.trainable import require_trainable
 

@@ -22,8 +22,8 @@ from PIL import Image
 from daformer_lib import files
 from daformer_lib.course.report import CourseReport, PanelRow, StepTime, render, write_report
 from daformer_lib.models.checkpoints.weight_files import extract_tensors, read_weights
-from daformer_lib.runs.batch import RowResult, class_table
 from daformer_lib.runs.checkpoint_files import load_checkpoint
+from daformer_lib.runs.results import RowResult, class_table
 from daformer_lib.specs import get_spec
 from daformer_lib.viz import class_bars, figure_png
 from daformer_lib.viz.tables import plain_table

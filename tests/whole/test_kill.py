@@ -11,7 +11,7 @@ import torch
 from daformer_lib.data.intake.prepare import prepare
 from daformer_lib.files import write_json
 from daformer_lib.runs import Run, recipes
-from daformer_lib.runs.batch import run_folder
+from daformer_lib.runs.folder import run_folder
 from daformer_lib.train import train
 from tests.helpers import killing
 from tests.whole.test_resume import assert_same_run

@@ -17,7 +17,7 @@ from daformer_lib.data.intake.prepare import prepare
 from daformer_lib.evaluate import Scores
 from daformer_lib.files import write_png
 from daformer_lib.runs import Run, recipes
-from daformer_lib.runs.batch import collect, markdown_table, read_results, write_results
+from daformer_lib.runs.results import collect, markdown_table, read_results, write_results
 from daformer_lib.specs import get_spec, save_spec
 from daformer_lib.train import train
 from daformer_lib.uda.classmix import draw_classes

@@ -18,7 +18,7 @@ from daformer_lib.data.intake.prepare import prepare
 from daformer_lib.evaluate import Scores, confusion_matrix
 from daformer_lib.files import read_json, write_json, write_png
 from daformer_lib.runs import Evaluation, Run, RunWriter, recipes
-from daformer_lib.runs.batch import (
+from daformer_lib.runs.results import (
     absent_classes,
     collect,
     gain_table,

@@ -1,0 +1,204 @@
+"""What several runs add up to: means over seeds, paired differences, tables, files of results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daformer_lib.evaluate import absence_notes
+from daformer_lib.files import read_json, write_atomic, write_json
+from daformer_lib.means import MISSING, json_number, known_mean, percent
+from daformer_lib.runs.folder import Run
+from daformer_lib.specs import data_names, get_spec
+from daformer_lib.texts import markdown_cell
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """One row of a study: the same experiment over several seeds."""
+
+    row: str
+    seeds: tuple[int, ...]
+    iou: np.ndarray  # (seeds, K), NaN where a class is absent
+    classes: tuple[str, ...]
+    rare_ids: tuple[int, ...] = ()  # train ids that the data set's spec calls rare
+    evaluated: tuple[int, ...] = ()  # train ids in the mean; all by default
+
+    @property
+    def miou(self) -> np.ndarray:
+        """(seeds,) percent, over the evaluated classes; NaN where a seed has no score."""
+        return 100 * known_mean(self.iou[:, list(self.evaluated) or slice(None)], axis=1)
+
+    @property
+    def rare(self) -> np.ndarray:
+        """(seeds,) percent: the mean of the rare classes; NaN where the data set names none."""
+        return 100 * known_mean(self.iou[:, list(self.rare_ids)], axis=1)
+
+
+def collect(runs: Iterable[Run], model: str = "student", split: str = "test") -> list[RowResult]:
+    """Group finished runs by name, in the order in which names first appear."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.name, []).append(run)
+    results = []
+    for name, members in groups.items():
+        members.sort(key=lambda run: run.experiment.train.seed)
+        iou = np.stack([run.final(model, split).iou for run in members])
+        seeds = tuple(run.experiment.train.seed for run in members)
+        spec = members[0].spec
+        results.append(RowResult(name, seeds, iou, spec.classes, spec.rare, spec.mean_ids))
+    return results
+
+
+def mean_std(values: np.ndarray) -> str:
+    """ "38.7 ± 0.4" (sample standard deviation); without a spread for one seed.
+
+    Seeds without a score are left out, and that is said: "38.7 ± 0.4 (2 of 3 seeds)".
+    """
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return MISSING
+    part = f" ({len(known)} of {len(values)} seeds)" if len(known) < len(values) else ""
+    spread = f" ± {known.std(ddof=1):.1f}" if len(known) > 1 else ""
+    return f"{known.mean():.1f}{spread}{part}"
+
+
+def markdown_table(results: Sequence[RowResult]) -> str:
+    """mIoU and rare-class mIoU, mean ± standard deviation over seeds."""
+    lines = ["| row | seeds | mIoU | rare classes |", "|---|---|---|---|"]
+    for r in results:
+        seeds = ", ".join(map(str, r.seeds))
+        lines.append(f"| {r.row} | {seeds} | {mean_std(r.miou)} | {mean_std(r.rare)} |")
+    return "\n".join(lines) + "\n"
+
+
+def class_table(results: Sequence[RowResult]) -> str:
+    """IoU in percent of every class (a row each) under every row of the study; means over seeds."""
+    head = " | ".join(["class", *(r.row for r in results)])
+    lines = [f"| {head} |", "|---" * (1 + len(results)) + "|"]
+    for i, name in enumerate(results[0].classes):
+        name = markdown_cell(name)
+        label = f"**{name}**" if i in results[0].rare_ids else name
+        lines.append(f"| {label} | " + " | ".join(_mean_iou(r, i) for r in results) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _mean_iou(result: RowResult, train_id: int) -> str:
+    """Mean over the seeds that know the class; a dash when none does."""
+    return percent(known_mean(result.iou[:, train_id]))
+
+
+def gain_table(results: Sequence[RowResult]) -> str:
+    """What each row gains over the one before it, paired by seed, with its standard error."""
+    lines = ["| from | to | gain in mIoU | standard error |", "|---|---|---|---|"]
+    for low, high in pairwise(results):
+        gain, error = paired_gain(low, high)
+        found = MISSING if np.isnan(gain) else f"{gain:+.1f}"
+        spread = MISSING if np.isnan(error) else f"{error:.1f}"
+        lines.append(f"| {low.row} | {high.row} | {found} | {spread} |")
+    return "\n".join(lines) + "\n"
+
+
+def absent_classes(runs: Iterable[Run], model: str = "student", split: str = "test") -> list[str]:
+    """Sentences that name the classes without true pixels, each with the runs that it is about."""
+    said: dict[str, list[str]] = {}
+    for run in runs:
+        where = f"{run.name} seed {run.experiment.train.seed}"
+        for note in absence_notes(run.final(model, split), run.classes, run.spec.mean_ids):
+            said.setdefault(note, []).append(where)
+    return [f"{note} ({', '.join(wheres)})" for note, wheres in said.items()]
+
+
+def paired_gain(low: RowResult, high: RowResult) -> tuple[float, float]:
+    """Mean gain in mIoU over seeds for which both rows have a score, and its standard error.
+
+    The gain is NaN without such a seed, the error with only one.
+    """
+    shared = sorted(set(low.seeds) & set(high.seeds))
+    gains = np.array(
+        [high.miou[high.seeds.index(s)] - low.miou[low.seeds.index(s)] for s in shared]
+    )
+    gains = gains[~np.isnan(gains)]
+    error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else float("nan")
+    return float(known_mean(gains)), float(error)
+
+
+def write_results(runs: Sequence[Run], path: Path, command: str) -> Path:
+    """Commit-ready JSON: every run's scores with seed, configuration, versions and machine."""
+    entries = []
+    for run in runs:
+        config, data, spec = run.experiment.to_dict(), run.experiment.data, run.spec
+        config["data"].pop("data_root")
+        config["data"] |= {side: data_names(getattr(data, side)) for side in ("source", "target")}
+        entry = {"row": run.name, "config": config, **run.result, "curves": {}, "iou": {}}
+        entry |= {"classes": spec.classes, "rare": spec.rare, "evaluated": spec.mean_ids}
+        for evaluation in run.evaluations:
+            where = f"{evaluation.model}/{evaluation.split}"
+            curve = entry["curves"].setdefault(where, [])
+            curve.append([evaluation.step, json_number(evaluation.scores.miou(), 4)])
+        # From the pixels, as everywhere: result.json of an old run has the mean over all classes.
+        for where, scores in run.last_scores().items():
+            entry["miou"][where] = json_number(scores.miou(), 6)
+            entry["iou"][where] = [json_number(value, 4) for value in scores.iou]
+        entries.append(entry)
+    write_json(path, {"command": command, "runs": entries}, indent=None)
+    write_atomic(path.with_suffix(".md"), _results_page(runs, command).encode())
+    return path
+
+
+def _results_page(runs: Sequence[Run], command: str) -> str:
+    """The same for people: tables, and what made them."""
+    first = runs[0]
+    split = first.experiment.train.final_splits[-1]
+    results = collect(runs, split=split)
+    of = first.result["machine"]
+    made = ", ".join(f"{key} {value}" for key, value in of.items() if value is not None)
+    minutes = sum(run.result["seconds"] for run in runs) / 60
+    data = first.experiment.data
+    return "\n".join(
+        [
+            f"# {data_names(data.source)} → {data_names(data.target)}, {split} split\n",
+            f"`{command}`\n",
+            f"{len(runs)} runs of {first.result['steps']} steps, {minutes:.0f} minutes of training "
+            f"in all; {made}. mIoU in percent, student, last iteration; mean ± sample standard "
+            "deviation over seeds.\n",
+            markdown_table(results),
+            "Gains, paired by seed:\n",
+            gain_table(results),
+            "IoU by class, mean over seeds (rare classes in bold):\n",
+            class_table(results),
+            *(f"{markdown_cell(note)}\n" for note in absent_classes(runs, split=split)),
+        ]
+    )
+
+
+def read_results(path: Path, where: str = "student/test") -> list[RowResult]:
+    """The rows of a committed results file."""
+    groups: dict[str, list[dict]] = {}
+    for entry in read_json(path)["runs"]:
+        groups.setdefault(entry["row"], []).append(entry)
+    results = []
+    for row, entries in groups.items():
+        entries.sort(key=lambda e: e["seed"])
+        values = [[np.nan if v is None else v for v in e["iou"][where]] for e in entries]
+        seeds = tuple(e["seed"] for e in entries)
+        iou = np.array(values, dtype=float)
+        results.append(RowResult(row, seeds, iou, *_classes_of(entries[0])))
+    return results
+
+
+def _classes_of(entry: dict[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]:
+    """Class names, rare and evaluated train ids.
+
+    Files of before names were kept are of built-in data sets; those of before `evaluated` was
+    kept have the mean over all classes.
+    """
+    if "classes" in entry:
+        return tuple(entry["classes"]), tuple(entry["rare"]), tuple(entry.get("evaluated", ()))
+    spec = get_spec(entry["config"]["data"]["target"])
+    return spec.classes, spec.rare, spec.mean_ids
