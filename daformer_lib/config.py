@@ -2,7 +2,7 @@
 
 The defaults follow what the authors' code does (GTA -> Cityscapes, DAFormer with MiT-B5), also
 where it differs from the paper. What is tuned for the mini domains is in
-`runs/recipes/rows.py`, by profile.
+`runs/recipes/profiles.py`, by profile.
 """
 
 from __future__ import annotations

@@ -1,13 +1,9 @@
 """Using a trained network: open it, label images with it, write it for other programs."""
 
-from daformer_lib.inference.labelling import (
-    Prediction,
-    View,
+from daformer_lib.inference.labelling import Prediction, View, label_file, label_images, make_view
+from daformer_lib.inference.opening import (
     choose_device,
-    label_file,
-    label_images,
     load_network,
-    make_view,
     open_model,
     open_run,
     working_device,

@@ -8,6 +8,7 @@ from daformer_lib.batch import Labelled
 from daformer_lib.config import OptimConfig
 from daformer_lib.specs import THINGS
 from daformer_lib.train.optim import learning_rate
+from daformer_lib.uda import augment
 from daformer_lib.uda import classmix as mixing
 from daformer_lib.uda.feature_distance import (
     ImageNetAnchor,
@@ -115,10 +116,10 @@ def test_mixing(uda, facts, det):
 
 
 JITTER = {
-    "brightness": mixing.adjust_brightness,
-    "contrast": mixing.adjust_contrast,
-    "saturation": mixing.adjust_saturation,
-    "hue": mixing.adjust_hue,
+    "brightness": augment.adjust_brightness,
+    "contrast": augment.adjust_contrast,
+    "saturation": augment.adjust_saturation,
+    "hue": augment.adjust_hue,
 }
 
 
@@ -137,14 +138,14 @@ def test_single_jitter_operation(uda, case):
 def test_color_jitter(uda, facts, sample):
     drawn = facts["jitter"]["params"][sample]
     values = [drawn[f"{k}_factor"][0] for k in ("brightness", "contrast", "saturation", "hue")]
-    jitter = mixing.Jitter(*values, order=tuple(drawn["order"]))
-    ours = mixing.color_jitter(tensor(uda["jit/input"]), [jitter])
+    jitter = augment.Jitter(*values, order=tuple(drawn["order"]))
+    ours = augment.color_jitter(tensor(uda["jit/input"]), [jitter])
     np.testing.assert_allclose(ours, uda[f"jit/full_{sample}"], atol=2e-4)
 
 
 def test_jitter_is_drawn_from_the_authors_ranges(facts):
     rng = np.random.default_rng(0)
-    drawn = [mixing.draw_jitter(0.2, rng) for _ in range(4000)]
+    drawn = [augment.draw_jitter(0.2, rng) for _ in range(4000)]
     for name, (low, high) in facts["jitter"]["empirical_ranges"].items():
         values = [getattr(j, name.removesuffix("_factor")) for j in drawn]
         assert abs(min(values) - low) < 5e-3 and abs(max(values) - high) < 5e-3, name
@@ -168,13 +169,13 @@ def test_jitter_and_blur_happen_as_often_as_the_authors(uda):
 @pytest.mark.parametrize("case", [0, 1, 2])
 def test_blur(uda, facts, det, case):
     (_, (sigma, _)) = facts["blur"]["calls"][case]
-    ours = mixing.gaussian_blur(tensor(det.det_image("uda.blur", (1, 3, 64, 128))), sigma)
+    ours = augment.gaussian_blur(tensor(det.det_image("uda.blur", (1, 3, 64, 128))), sigma)
     np.testing.assert_allclose(ours[:, :, ::2, ::2], uda[f"blur/out_{case}_slice2"], atol=2e-6)
 
 
 def test_blur_kernel_sizes(facts):
     for size, (rows, _) in facts["blur"]["kernel_by_size"].items():
-        assert mixing.blur_kernel_size(int(size)) == rows
+        assert augment.blur_kernel_size(int(size)) == rows
 
 
 def test_pseudo_labels_weights_and_mix(uda, facts, det):

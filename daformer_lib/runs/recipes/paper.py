@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from daformer_lib.config import Experiment, Mode, ModelConfig, UDAConfig
-
-Changes = dict[str, Any]
+from daformer_lib.runs.recipes.profiles import Changes
 
 # T = inf without an infinity, which JSON does not know: the float32 softmax is exactly uniform.
 T_INFINITE = 1e30

@@ -1,30 +1,21 @@
 """Named experiments: the rows of the course at each profile, with the values tuned for it.
 
-A profile is a set of values, never a branch in the code. `full` keeps the dataclasses' defaults,
-which are the authors' settings; the other three train tiny networks on the drawn mini domains.
-`full` also knows the rows of the paper's tables (`paper.py`) and those of the VisDA-2022
-challenge (`visda.py`) by name.
+What a profile and a row's pieces change is in `profiles.py`. `full` also knows the rows of the
+paper's tables (`paper.py`) and those of the VisDA-2022 challenge (`visda.py`) by name.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from daformer_lib.config import (
-    DataConfig,
     Experiment,
-    ModelConfig,
-    OptimConfig,
-    TrainConfig,
-    UDAConfig,
 )
 from daformer_lib.runs.recipes.paper import PAPER_RECIPES
+from daformer_lib.runs.recipes.profiles import PIECES, PROFILES, Changes
 from daformer_lib.runs.recipes.visda import VISDA_RECIPES
 from daformer_lib.specs import DatasetSpec, check_same_classes, get_spec, get_specs
 from daformer_lib.texts import nearest
-
-Changes = dict[str, Any]
 
 # What differs from the profile's base experiment (mode "uda", no RCS, no FD).
 ROWS: dict[str, Changes] = {
@@ -58,88 +49,6 @@ TITLES = {
     "cnn_oracle": "CNN oracle",
     "cnn_self_training": "CNN self-training",
     "segformer_self_training": "SegFormer decoder self-training",
-}
-
-MINI_MODEL = ModelConfig(encoder="tiny_mit", pretrained="shipped")
-MINI_DATA = DataConfig(
-    source="minigta",
-    target="minicityscapes",
-    crop=(128, 128),
-    workers=0,
-    rcs_min_pixels=200,  # of 256x128: a rare object worth drawing an image for
-    rcs_min_crop_pixels=90,  # 1500 of 512x512, scaled by area
-    cache_bytes=2**30,
-)
-# Tuned on the validation split, seed 0, demo length: 8e-4 left every network undertrained.
-MINI_OPTIM = OptimConfig(lr=1.5e-3, head_factor=5.0, warmup_steps=80)
-MINI_UDA = UDAConfig(
-    ema_decay=0.99,  # 800 steps are too few for a memory of 1000
-    jitter_strength=0.05,  # drawn classes differ by colour alone more than photographed ones do
-    ignore_top=4,  # 15 and 120 of 512 would be 4 and 30 of 128: the drawn bonnet is lower
-    ignore_bottom=14,
-    fd_min_share=0.5,  # at stride 16 a cell of the mini scenes rarely holds three quarters
-)
-MINI_SPLITS = ("val", "test")
-
-PROFILES: dict[str, Experiment] = {
-    "smoke": Experiment(
-        name="smoke",
-        model=MINI_MODEL,
-        # A handful of images, in a folder of their own: they do not replace the other profiles'.
-        data=dataclasses.replace(MINI_DATA, data_root="data/smoke"),
-        uda=UDAConfig(ema_decay=0.9, threshold=0.9, ignore_top=4, ignore_bottom=14),
-        optim=dataclasses.replace(MINI_OPTIM, warmup_steps=4),
-        train=TrainConfig(
-            steps=12, log_every=4, eval_every=6, checkpoint_every=6, snapshot_every=6,
-            snapshot_images=2, final_splits=MINI_SPLITS, fused=True,
-        ),
-    ),
-    "demo": Experiment(
-        name="demo",
-        model=MINI_MODEL,
-        data=MINI_DATA,
-        uda=MINI_UDA,
-        optim=MINI_OPTIM,
-        train=TrainConfig(
-            steps=800, eval_every=200, checkpoint_every=200, snapshot_every=200,
-            snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS, fused=True,
-        ),
-    ),
-    "study": Experiment(
-        name="study",
-        model=MINI_MODEL,
-        data=MINI_DATA,
-        # A memory of 100 steps collapsed in a feasibility study at this length.
-        uda=dataclasses.replace(MINI_UDA, ema_decay=0.999),
-        optim=dataclasses.replace(MINI_OPTIM, warmup_steps=400),
-        train=TrainConfig(
-            steps=4000, eval_every=500, checkpoint_every=500, snapshot_every=1000,
-            snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS, fused=True,
-        ),
-    ),
-    "full": Experiment(name="full", model=ModelConfig(pretrained="pretrained/mit_b5.pth")),
-}  # fmt: skip
-
-# What RCS, FD and another network mean at mini and at full size.
-PIECES: dict[str, dict[str, Changes]] = {
-    "mini": {
-        "rcs": {"data": {"rcs_temperature": 0.01}},
-        "fd": {"uda": {"fd_weight": 0.02}},
-        "cnn": {"model": {"encoder": "tiny_resnet", "decoder": "deeplabv2"}},
-        "segformer": {"model": {"decoder": "segformer"}},
-    },
-    "full": {
-        "rcs": {"data": {"rcs_temperature": 0.01}},
-        "fd": {"uda": {"fd_weight": 0.005}},
-        "cnn": {
-            "model": {
-                "encoder": "resnet101_v1c",
-                "decoder": "deeplabv2",
-                "pretrained": "pretrained/resnet101_v1c.pth",
-            }
-        },
-        "segformer": {"model": {"decoder": "segformer"}},
-    },
 }
 
 

@@ -5,8 +5,8 @@ import torch
 
 from daformer_lib.config import ModelConfig
 from daformer_lib.models import build_segmentor
-from daformer_lib.models.builder import DECODERS
 from daformer_lib.models.decoders.attention import interlaced
+from daformer_lib.models.decoders.build import DECODERS
 
 pytestmark = pytest.mark.numeric
 

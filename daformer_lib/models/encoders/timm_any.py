@@ -1,0 +1,35 @@
+"""Any timm encoder that gives features, by its name."""
+
+from __future__ import annotations
+
+import timm
+from torch import Tensor, nn
+
+from daformer_lib.texts import nearest
+
+
+class TimmEncoder(nn.Module):
+    """The last four features of any timm model that can return features, without its weights."""
+
+    def __init__(self, name: str, drop_path: float) -> None:
+        super().__init__()
+        if not timm.is_model(name):
+            raise ValueError(f"unknown encoder timm:{name}; {nearest(name, timm.list_models())}")
+        try:
+            self.body = timm.create_model(name, features_only=True, drop_path_rate=drop_path)
+        except TypeError:  # a model without stochastic depth
+            self.body = timm.create_model(name, features_only=True)
+        self.channels = tuple(self.body.feature_info.channels())[-4:]
+        self.strides = tuple(self.body.feature_info.reduction())[-4:]
+        if len(self.channels) < 4:
+            raise ValueError(
+                f"encoder timm:{name} has {len(self.channels)} features, the decoders read four; "
+                "choose a model with four stages, such as timm:convnext_tiny"
+            )
+        self._channels_last = "NHWC" in str(getattr(self.body, "output_fmt", ""))
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        features = self.body(image)[-4:]
+        if self._channels_last:
+            features = [f.permute(0, 3, 1, 2) for f in features]  # (B, H, W, C) -> (B, C, H, W)
+        return list(features)
