@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
 import pytest
@@ -214,3 +214,11 @@ def _assert_covered(root: Path, path: str, known: set[str]) -> None:
     assert (root / path).is_dir(), f"{path!r} is neither read nor named"
     for name in os.listdir(root / path):
         _assert_covered(root, f"{path}/{name}" if path else name, known)
+
+
+@pytest.mark.parametrize(
+    "name", ["a.png", "a.b.PNG", ".png", "a/.x", "a.b/c", "a.", "..", "x/..png"]
+)
+def test_an_ending_is_what_a_path_calls_its_suffix(name):
+    fits = PurePosixPath(name).suffix.lower() == ".png"
+    assert canonical(name, ".png") == (f"{name[:-4]}.png" if fits else name)
