@@ -9,7 +9,7 @@ VENV    := .venv
 RUN     := $(VENV)/bin/python
 STAMP   := $(VENV)/.installed
 NBVAL    = DAFORMER_PROFILE=smoke DAFORMER_BATCH=1 OMP_NUM_THREADS=1 $(RUN) -m pytest --nbval-lax \
-	   --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 300 \
+	   --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 600 \
 	   -n 2 --dist loadscope -p no:cacheprovider
 
 .PHONY: help course check test test-slow test-cpus soak lab study bench pretrain lock clean
