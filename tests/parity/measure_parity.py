@@ -1,6 +1,6 @@
 """How far from the authors' outputs we are: runs the parity tests and records every comparison.
 
-python tests/parity/measure_parity.py prints, for each test and tolerance, the largest absolute and
+python -m tests.parity.measure_parity prints, for each test and tolerance, the largest absolute and
 relative difference and the share of the tolerance it uses: the numbers of docs/parity.md. With
 --each, every case of a parametrised test has its own line; other arguments go to pytest.
 """
