@@ -214,8 +214,8 @@ def test_comparison_is_explored(chromium, chapter_lab, tmp_path):
         open_and_run(page, address, "explore_comparison")
         explorer = Explorer(page)
         try:
-            explorer.picture.wait_for(timeout=240_000)  # runs that no test has made are trained
-            page.get_by_text("comparison.html: ").first.wait_for(timeout=240_000)  # the last cell
+            explorer.picture.wait_for(timeout=600_000)  # runs that no test has made are trained
+            page.get_by_text("comparison.html: ").first.wait_for(timeout=600_000)  # the last cell
         except PlaywrightError:
             log = (tmp_path / "lab.log").read_text()[-3000:]
             pytest.fail(f"not run; the page says:\n{page.inner_text('body')[-3000:]}\n{log}")
