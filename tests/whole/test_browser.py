@@ -123,7 +123,7 @@ def open_and_run(page, address: str, text: str) -> None:
     """Open a notebook that holds the text, and run all its cells."""
     from playwright.sync_api import TimeoutError as NotYet
 
-    page.set_default_timeout(120_000)  # milliseconds; a busy machine is slow to start
+    page.set_default_timeout(300_000)  # milliseconds; a busy machine is slow to start
     page.goto(address, wait_until="domcontentloaded")
     page.get_by_text(text).first.wait_for()
     page.locator(IDLE).first.wait_for(state="attached")

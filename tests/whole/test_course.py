@@ -17,7 +17,7 @@ def report(tmp_path_factory):
     return course.run_course("smoke", 0, folder)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_course_ends_in_a_self_contained_report(report):
     page = report.read_text()
     assert not re.search(r"""(src|href)=["']https?://""", page), "something is loaded from the web"
