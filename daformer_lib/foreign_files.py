@@ -47,12 +47,15 @@ def not_weights(path: str | Path) -> Foreign | None:
     """What a file is that cannot hold weights; None where nothing speaks against it."""
     path = Path(path)
     head = _head(path)
-    return foreign(path, "weights") or _container(path, head) or _cut(path, head)
+    return _no_data(head, "weights") or _container(path, head) or _cut(path, head)
 
 
 def foreign(path: str | Path, wanted: str) -> Foreign | None:
     """What a file is that holds no data at all, or text where data are `wanted`; else None."""
-    head = _head(Path(path))
+    return _no_data(_head(Path(path)), wanted)
+
+
+def _no_data(head: bytes, wanted: str) -> Foreign | None:
     if not head:
         return Foreign("is empty (0 bytes)", AGAIN)
     if not any(head):

@@ -21,9 +21,7 @@ from daformer_lib.runs.folder import (
     read_evaluations,
     write_config,
 )
-from daformer_lib.specs import (
-    get_spec,
-)
+from daformer_lib.specs import get_spec
 
 
 class RunWriter:

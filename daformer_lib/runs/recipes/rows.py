@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from daformer_lib.config import (
-    Experiment,
-)
+from daformer_lib.config import Experiment
 from daformer_lib.runs.recipes.paper import PAPER_RECIPES
 from daformer_lib.runs.recipes.profiles import PIECES, PROFILES, Changes
 from daformer_lib.runs.recipes.visda import VISDA_RECIPES
