@@ -25,20 +25,7 @@ from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import export_official
 from daformer_lib.runs import recipes
 from daformer_lib.specs import MINICITYSCAPES, get_spec
-
-SIZE = (64, 32)  # (width, height)
-SPEC = {
-    "name": "own",
-    "classes": ["soil", "crop", "road"],
-    "palette": [[200, 40, 0], [0, 90, 30], [10, 20, 250]],
-    "things": [],
-    "id_map": {0: 0, 1: 1, 2: 2},
-    "image_pattern": "{split}/img/{stem}.png",
-    "label_pattern": "{split}/lab/{stem}.png",
-    "train_id_pattern": "{split}/ids/{stem}.png",
-    "splits": ["train", "val", "test"],
-    "size": list(SIZE),
-}
+from tests.helpers.own_set import SPEC, STRIPES
 
 
 class Place:
@@ -61,11 +48,10 @@ class Place:
 
     def pairs(self, count: int = 2, split: str = "train") -> None:
         """Images p0, p1, ... and labels of three stripes."""
-        label = np.repeat(np.array([0, 1, 2, 2], np.uint8), SIZE[0] // 4)[None].repeat(SIZE[1], 0)
         for i in range(count):
-            picture = np.random.default_rng(i).integers(0, 255, (*label.shape, 3), np.uint8)
+            picture = np.random.default_rng(i).integers(0, 255, (*STRIPES.shape, 3), np.uint8)
             write_png(self.root / "data" / "own" / split / "img" / f"p{i}.png", picture)
-            write_png(self.root / "data" / "own" / split / "lab" / f"p{i}.png", label)
+            write_png(self.root / "data" / "own" / split / "lab" / f"p{i}.png", STRIPES)
 
     def image(self, name: str = "p1.png", split: str = "train") -> Path:
         return self.root / "data" / "own" / split / "img" / name

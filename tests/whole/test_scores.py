@@ -29,22 +29,11 @@ from daformer_lib.runs.results import (
 from daformer_lib.specs import get_spec
 from daformer_lib.train import train
 from daformer_lib.train.loop import summary
+from tests.helpers import own_set
 
 EVALUATED = [1, 2]
-SPEC = {
-    "name": "own",
-    "classes": ["soil", "crop", "road"],
-    "palette": [[200, 40, 0], [0, 90, 30], [10, 20, 250]],
-    "things": [],
-    "id_map": {0: 0, 1: 1, 2: 2},
-    "image_pattern": "{split}/img/{stem}.png",
-    "label_pattern": "{split}/lab/{stem}.png",
-    "train_id_pattern": "{split}/ids/{stem}.png",
-    "splits": ["train", "val", "test"],
-    "size": [64, 32],
-    "evaluated": EVALUATED,
-}
-LABEL = np.repeat(np.array([0, 1, 2, 2], np.uint8), 16)[None].repeat(32, 0)  # three stripes
+SPEC = {**own_set.SPEC, "evaluated": EVALUATED}
+LABEL = own_set.STRIPES
 NO_LABEL = "no labelled pixel, so there is no score"
 
 
