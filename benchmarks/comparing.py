@@ -106,7 +106,7 @@ def snapshot_benchmark(turns: int) -> list[Timed]:
             data={"data_root": folder}, train={"final_splits": ("val",)}
         )
         writer = RunWriter(Path(folder) / "run", experiment)
-        watch = Evaluator(experiment, bench.parts.models, writer, bench.fabric.device)
+        watch = Evaluator(experiment, bench.learner.models, writer, bench.engine.device)
 
         def snapshot() -> None:
             writer.save_snapshot(watch._snapshot(200))

@@ -30,16 +30,17 @@ from daformer_lib.models.decoders.layers import DilatedDepthwise, LinearEmbeddin
 from daformer_lib.models.encoders.mit import PatchConv
 from daformer_lib.specs import IGNORE
 from daformer_lib.train.optim import parameter_groups, set_learning_rates
-from daformer_lib.train.step import Parts, mixing_rng
+from daformer_lib.train.step import Learner
 from daformer_lib.uda.classmix import classmix, draw_plan
 from daformer_lib.uda.feature_distance import ImageNetAnchor, masked_distance
 from daformer_lib.uda.losses import cross_entropy
+from daformer_lib.uda.method import MIX, step_rng
 from daformer_lib.uda.teacher import ema_alpha
 
 
-def as_theirs(parts: Parts) -> Parts:
+def as_theirs(learner: Learner) -> Learner:
     """The same networks without fused attention and without our layouts, in place."""
-    for model in (parts.network, parts.teacher.model, parts.anchor.encoder):
+    for model in (learner.network, learner.method.teacher.model, learner.method.anchor.encoder):
         model.to(memory_format=torch.contiguous_format)
         for module in model.modules():
             if hasattr(module, "fused_attn"):
@@ -48,7 +49,7 @@ def as_theirs(parts: Parts) -> Parts:
                 module.__class__ = nn.Conv2d
             if isinstance(module, LinearEmbedding):
                 module.__class__ = CopiedEmbedding
-    return parts
+    return learner
 
 
 class CopiedEmbedding(LinearEmbedding):
@@ -66,47 +67,47 @@ def plainly() -> Iterator[None]:
         yield
 
 
-def reference_optimizer(parts: Parts, experiment: Experiment) -> torch.optim.AdamW:
-    groups = parameter_groups(parts.network, experiment.optim)
+def reference_optimizer(learner: Learner, experiment: Experiment) -> torch.optim.AdamW:
+    groups = parameter_groups(learner.network, experiment.optim)
     return torch.optim.AdamW(groups, lr=experiment.optim.lr, foreach=False, fused=False)
 
 
 @plainly()
 def reference_step(
-    parts: Parts,
+    learner: Learner,
     optimizer: torch.optim.AdamW,
     experiment: Experiment,
     step: int,
     batch: TrainBatch,
 ) -> None:
-    config, device = experiment.uda, next(parts.network.parameters()).device
+    config, device = experiment.uda, next(learner.network.parameters()).device
     source, target = batch.source.to(device), batch.target.to(device)
     set_learning_rates(optimizer, step, experiment.train.steps, experiment.optim)
     optimizer.zero_grad()
-    average_teacher(parts, step)
-    source_backward(parts, source, config.fd_weight)
+    average_teacher(learner, step)
+    source_backward(learner, source, config.fd_weight)
     rows = (config.ignore_top, config.ignore_bottom)
-    pseudo = parts.teacher.label(target.image, config.threshold, *rows)
-    plan = draw_plan(source.label, config, mixing_rng(experiment.train.seed, step))
-    mixed_backward(parts, classmix(source, pseudo, plan))
+    pseudo = learner.method.teacher.label(target.image, config.threshold, *rows)
+    plan = draw_plan(source.label, config, step_rng(experiment.train.seed, step, MIX))
+    mixed_backward(learner, classmix(source, pseudo, plan))
     optimizer.step()
 
 
 @plainly()
-def source_backward(parts: Parts, source: Labelled, fd_weight: float) -> None:
-    logits, features = parts.student(source.image)
+def source_backward(learner: Learner, source: Labelled, fd_weight: float) -> None:
+    logits, features = learner.student(source.image)
     measured_loss(logits, source).backward(retain_graph=True)
-    (fd_weight * their_distance(parts.anchor, features, source)).backward()
+    (fd_weight * their_distance(learner.method.anchor, features, source)).backward()
 
 
 @plainly()
-def mixed_backward(parts: Parts, mixed: Labelled) -> None:
-    measured_loss(parts.student(mixed.image)[0], mixed).backward()
+def mixed_backward(learner: Learner, mixed: Labelled) -> None:
+    measured_loss(learner.student(mixed.image)[0], mixed).backward()
 
 
 @plainly()
-def label(parts: Parts, image: Tensor, threshold: float) -> Labelled:
-    return parts.teacher.label(image, threshold)
+def label(learner: Learner, image: Tensor, threshold: float) -> Labelled:
+    return learner.method.teacher.label(image, threshold)
 
 
 def measured_loss(logits: Tensor, batch: Labelled) -> Tensor:
@@ -135,7 +136,8 @@ def one_hot_downscale(label: Tensor, factor: int, min_share: float, num_classes:
 
 
 @torch.no_grad()
-def average_teacher(parts: Parts, step: int) -> None:
-    alpha = ema_alpha(step, parts.teacher.decay)
-    for ours, theirs in zip(parts.teacher.model.parameters(), parts.network.parameters()):
+def average_teacher(learner: Learner, step: int) -> None:
+    teacher = learner.method.teacher
+    alpha = ema_alpha(step, teacher.decay)
+    for ours, theirs in zip(teacher.model.parameters(), learner.network.parameters()):
         ours.copy_(alpha * ours + (1 - alpha) * theirs)

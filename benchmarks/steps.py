@@ -15,8 +15,9 @@ from daformer_lib.evaluate import predict
 from daformer_lib.machine import keep_memory, peak_mib
 from daformer_lib.runs import recipes
 from daformer_lib.runs.recipes.settings import with_settings
+from daformer_lib.train.engine import FabricEngine
 from daformer_lib.train.probe import LATE, noise_batch
-from daformer_lib.train.step import Parts, build_parts, training_step
+from daformer_lib.train.step import Learner, build_learner, training_step
 from daformer_lib.uda.classmix import classmix, draw_plan
 from daformer_lib.uda.losses import segmentation_loss, source_losses
 
@@ -41,27 +42,27 @@ class Bench:
     def __init__(self, network: str, device: str = "auto", settings: tuple[str, ...] = ()) -> None:
         self.experiment = experiment_of(network, settings)
         precision = self.experiment.train.precision
-        self.fabric = Fabric(accelerator=device, devices=1, precision=precision)
+        self.engine = FabricEngine(Fabric(accelerator=device, devices=1, precision=precision))
         self.batch = noise_batch(self.experiment)
 
     @cached_property
-    def parts(self) -> Parts:
-        return build_parts(self.experiment, self.fabric)
+    def learner(self) -> Learner:
+        return build_learner(self.experiment, self.engine)
 
     @cached_property
-    def their_parts(self) -> Parts:
-        return reference.as_theirs(build_parts(self.experiment, self.fabric))
+    def their_learner(self) -> Learner:
+        return reference.as_theirs(build_learner(self.experiment, self.engine))
 
     @cached_property
     def their_optimizer(self) -> torch.optim.AdamW:
-        return reference.reference_optimizer(self.their_parts, self.experiment)
+        return reference.reference_optimizer(self.their_learner, self.experiment)
 
     def ours(self, step: int = LATE) -> None:
-        training_step(self.parts, self.experiment, step, self.batch, self.fabric)
+        training_step(self.learner, self.experiment, step, self.batch, self.engine)
 
     def theirs(self, step: int = LATE) -> None:
         reference.reference_step(
-            self.their_parts, self.their_optimizer, self.experiment, step, self.batch
+            self.their_learner, self.their_optimizer, self.experiment, step, self.batch
         )
 
 
@@ -82,10 +83,11 @@ def step_benchmark(
 
 
 def part_rows(group: str, bench: Bench, turns: int) -> list[Timed]:
-    parts, theirs, config = bench.parts, bench.their_parts, bench.experiment.uda
-    device = bench.fabric.device
+    learner, theirs, config = bench.learner, bench.their_learner, bench.experiment.uda
+    teacher, anchor = learner.method.teacher, learner.method.anchor
+    device = bench.engine.device
     source, target = bench.batch.source.to(device), bench.batch.target.to(device)
-    pseudo = parts.teacher.label(target.image, config.threshold)
+    pseudo = teacher.label(target.image, config.threshold)
     plan = draw_plan(source.label, config, np.random.default_rng(1))
     mixed = classmix(source, pseudo, plan)
     weight = config.fd_weight
@@ -94,23 +96,23 @@ def part_rows(group: str, bench: Bench, turns: int) -> list[Timed]:
         torch.stack(list(losses.values())).sum().backward()
 
     pairs = {
-        "source": (lambda: walk(source_losses(parts.student, None, source, 0.0)), None),
+        "source": (lambda: walk(source_losses(learner.student, None, source, 0.0)), None),
         "source + FD": (
-            lambda: walk(source_losses(parts.student, parts.anchor, source, weight)),
+            lambda: walk(source_losses(learner.student, anchor, source, weight)),
             lambda: reference.source_backward(theirs, source, weight),
         ),
         "teacher": (
-            lambda: parts.teacher.label(target.image, config.threshold),
+            lambda: teacher.label(target.image, config.threshold),
             lambda: reference.label(theirs, target.image, config.threshold),
         ),
         "mix": (lambda: classmix(source, pseudo, plan), None),
         "mixed": (
-            lambda: walk({"mixed": segmentation_loss(parts.student, mixed)}),
+            lambda: walk({"mixed": segmentation_loss(learner.student, mixed)}),
             lambda: reference.mixed_backward(theirs, mixed),
         ),
-        "optimizer": (parts.optimizer.step, bench.their_optimizer.step),
+        "optimizer": (learner.optimizer.step, bench.their_optimizer.step),
         "EMA": (
-            lambda: parts.teacher.update(parts.network, LATE),
+            lambda: teacher.update(learner.network, LATE),
             lambda: reference.average_teacher(theirs, LATE),
         ),
     }
@@ -124,8 +126,8 @@ def part_rows(group: str, bench: Bench, turns: int) -> list[Timed]:
 
 def inference_row(network: str, bench: Bench, turns: int) -> Timed:
     height, width = NETWORKS[network][2]
-    model = bench.parts.network.eval()
-    image = torch.randn(1, 3, height, width, device=bench.fabric.device)
+    model = bench.learner.network.eval()
+    image = torch.randn(1, 3, height, width, device=bench.engine.device)
     spent = best_ms({"predict": lambda: predict(model, image)}, turns, warmup=0)["predict"]
     return Timed(f"inference, {network}", f"one image, {width}x{height}", spent, "ms")
 

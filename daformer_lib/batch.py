@@ -43,5 +43,5 @@ class TrainBatch(NamedTuple):
     """One step's data, on the CPU."""
 
     source: Labelled  # the target's own labelled images in mode "oracle"
-    target: Unlabelled | None  # None unless mode is "uda"
+    target: Unlabelled | None  # None where the mode has no use for it (`config.NEEDS`)
     files: tuple[str, ...]  # stems: the labelled ones, then the target's

@@ -11,14 +11,31 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from daformer_lib.specs import CITYSCAPES, SPECS, source_names, stable_name
 
 Mode = Literal["source_only", "uda", "oracle"]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 FeatureDistanceOn = Literal["things", "all", "everywhere"]
+
+
+class Needs(NamedTuple):
+    """The images that a mode learns from."""
+
+    labels: Literal["source", "target"]
+    target_images: bool  # without a look at their labels
+
+
+NEEDS: Mapping[Mode, Needs] = {
+    "source_only": Needs("source", target_images=False),
+    "uda": Needs("source", target_images=True),
+    "oracle": Needs("target", target_images=False),
+}
+# Settings of the methods that can be added to a mode's own (uda/methods), by their name there.
+METHOD_SETTINGS: dict[str, type] = {}
 
 
 def _require(condition: bool, message: str) -> None:
@@ -178,16 +195,22 @@ class Experiment:
     uda: UDAConfig = field(default_factory=UDAConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    methods: Mapping[str, Any] = field(default_factory=dict, hash=False)  # added ones' settings
 
     def __post_init__(self) -> None:
         _require(
-            self.mode in ("source_only", "uda", "oracle"),
-            f"mode {self.mode!r} is unknown; known: ['oracle', 'source_only', 'uda']",
+            self.mode in NEEDS,
+            f"mode {self.mode!r} is unknown; known: {sorted(NEEDS)}",
         )
+        for name in self.methods:
+            _require(
+                name in METHOD_SETTINGS,
+                f"method {name!r} is unknown; known: {sorted(METHOD_SETTINGS)}",
+            )
         height = self.data.crop[0]
         rows = self.uda.ignore_top + self.uda.ignore_bottom
         _require(
-            self.mode != "uda" or rows < height,
+            not self.needs.target_images or rows < height,
             f"ignore_top + ignore_bottom = {rows} leaves no row of a crop {height} high",
         )
         size, parts = self.data.batch_size, self.train.accumulate
@@ -196,21 +219,26 @@ class Experiment:
             f"accumulate {parts} must divide batch_size {size}; try {math.gcd(size, parts)}",
         )
 
+    @property
+    def needs(self) -> Needs:
+        return NEEDS[self.mode]
+
     def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        if not self.methods:  # as it was before there were any
+            values.pop("methods")
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Experiment:
-        parts = {
-            "model": ModelConfig, "data": DataConfig, "uda": UDAConfig, "optim": OptimConfig,
-            "train": TrainConfig,
-        }  # fmt: skip
-        built = {key: make(**values[key]) for key, make in parts.items()}
+        built = {key: make(**values[key]) for key, make in SECTIONS.items()}
         # JSON knows only lists.
         built["data"] = dataclasses.replace(built["data"], crop=tuple(values["data"]["crop"]))
         splits = tuple(values["train"]["final_splits"])
         built["train"] = dataclasses.replace(built["train"], final_splits=splits)
-        return cls(name=values["name"], mode=values["mode"], **built)
+        added = values.get("methods", {})
+        methods = {name: _settings_of(name)(**settings) for name, settings in added.items()}
+        return cls(name=values["name"], mode=values["mode"], methods=methods, **built)
 
     @property
     def key(self) -> str:
@@ -233,12 +261,41 @@ class Experiment:
         text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
-    def changed(self, **parts: dict[str, Any]) -> Experiment:
-        """A copy with fields changed: ``changed(uda={"fd_weight": 0}, train={"seed": 1})``."""
-        new = {
-            key: dataclasses.replace(getattr(self, key), **value)
-            if isinstance(value, dict)
-            else value
-            for key, value in parts.items()
-        }
-        return dataclasses.replace(self, **new)
+    def changed(self, **sections: dict[str, Any]) -> Experiment:
+        """A copy with fields changed: ``changed(uda={"fd_weight": 0}, train={"seed": 1})``.
+
+        The name of an added method is a section too; one that was off starts from its defaults.
+        """
+        new: dict[str, Any] = {}
+        methods = dict(self.methods)
+        for name, value in sections.items():
+            if name in METHOD_SETTINGS:
+                methods[name] = dataclasses.replace(self.section(name), **value)
+            elif isinstance(value, dict):
+                new[name] = dataclasses.replace(getattr(self, name), **value)
+            else:
+                new[name] = value
+        return dataclasses.replace(self, **{"methods": methods, **new})
+
+    def section(self, name: str) -> Any:
+        """The settings of a section, or of an added method: its defaults where it is off."""
+        if name in SECTIONS:
+            return getattr(self, name)
+        return self.methods.get(name) or _settings_of(name)()
+
+
+SECTIONS: Mapping[str, type] = {
+    "model": ModelConfig,
+    "data": DataConfig,
+    "uda": UDAConfig,
+    "optim": OptimConfig,
+    "train": TrainConfig,
+}
+
+
+def _settings_of(method: str) -> type:
+    _require(
+        method in METHOD_SETTINGS,
+        f"method {method!r} is unknown; known: {sorted(METHOD_SETTINGS)}",
+    )
+    return METHOD_SETTINGS[method]

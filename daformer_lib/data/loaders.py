@@ -20,7 +20,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from daformer_lib.batch import Labelled, TrainBatch, Unlabelled
-from daformer_lib.config import DataConfig, Mode
+from daformer_lib.config import NEEDS, DataConfig, Mode
 from daformer_lib.data import transforms
 from daformer_lib.data.datasets import LabelledSet, SegmentationDataset, open_source
 from daformer_lib.data.on_disk import conversion_command
@@ -34,7 +34,6 @@ from daformer_lib.data.rare_class import (
 from daformer_lib.ranks import ALONE, Ranks, share_of
 from daformer_lib.specs import DatasetSpec
 
-MODES: tuple[Mode, ...] = ("oracle", "source_only", "uda")
 _NO_END = 2**40  # steps
 
 
@@ -160,18 +159,19 @@ def training_stream(
     mode: Mode = "uda",
     ranks: Ranks = ALONE,
 ) -> BatchStream:
-    """The batches of a run, by step number. In "oracle" the labelled set is the target's.
+    """The batches of a run, by step number; what a mode needs is in `config.NEEDS`.
 
     Several source specs are one source: see `JoinedDataset`.
     """
-    if mode not in MODES:
-        raise ValueError(f"mode {mode!r} is unknown; known: {list(MODES)}")
-    cache = config.cache_bytes // max(1, config.workers) // (2 if mode == "uda" else 1)
+    if mode not in NEEDS:
+        raise ValueError(f"mode {mode!r} is unknown; known: {sorted(NEEDS)}")
+    side, target_images = NEEDS[mode]
+    cache = config.cache_bytes // max(1, config.workers) // (2 if target_images else 1)
     sources = [source_spec] if isinstance(source_spec, DatasetSpec) else list(source_spec)
-    specs = [target_spec] if mode == "oracle" else sources
-    limit = config.max_target_images if mode == "oracle" else config.max_source_images
+    specs = [target_spec] if side == "target" else sources
+    limit = config.max_target_images if side == "target" else config.max_source_images
     dataset = open_source(specs, config.data_root, "train", limit, cache, config.prepared)
-    require_labels(dataset, specs, config, "target" if mode == "oracle" else "source")
+    require_labels(dataset, specs, config, side)
     sampler = None
     if config.rcs_temperature is not None:
         config = with_thresholds(config, dataset)
@@ -181,7 +181,7 @@ def training_stream(
         )
     labelled = LabelledStream(dataset, config, seed, sampler)
     target = None
-    if mode == "uda":
+    if target_images:
         images = SegmentationDataset(
             target_spec,
             config.data_root,

@@ -1,4 +1,4 @@
-"""Training in several processes: who starts them, who writes, what each of them draws.
+"""What a step runs on; training in several processes: who starts them, who writes, who draws what.
 
 Started by torchrun, `fabric run`, SLURM (one torchrun a node) or Fabric's own launcher
 (`train --devices 2`). Each process holds a student in DistributedDataParallel, a teacher and an
@@ -10,9 +10,9 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,9 +24,67 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from daformer_lib.config import Experiment
-from daformer_lib.ranks import Ranks, share_of
+from daformer_lib.ranks import ALONE, Ranks, share_of
 from daformer_lib.runs import RunWriter
 from daformer_lib.stopping import StopRequest
+
+
+class Engine(Protocol):
+    """What a training step asks of the machinery around it."""
+
+    device: torch.device
+    ranks: Ranks  # the processes that share each batch
+
+    def setup(
+        self, network: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """The network as the student is called, and the optimizer that steps it."""
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the loss's gradient to the parameters'."""
+
+    def hold_sync(self, student: nn.Module, on: bool) -> AbstractContextManager:
+        """While it is on, backward passes keep their gradients to this process."""
+
+
+class FabricEngine:
+    """Lightning Fabric's: any device and precision, one process or many."""
+
+    def __init__(self, fabric: Fabric) -> None:
+        self.fabric, self.device, self.ranks = fabric, fabric.device, ranks_of(fabric)
+
+    def setup(
+        self, network: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> tuple[nn.Module, torch.optim.Optimizer]:
+        student, optimizer = self.fabric.setup(network, optimizer)
+        student.mark_forward_method("auxiliary")
+        return student, optimizer
+
+    def backward(self, loss: Tensor) -> None:
+        self.fabric.backward(loss)
+
+    def hold_sync(self, student: nn.Module, on: bool) -> AbstractContextManager:
+        return self.fabric.no_backward_sync(student, enabled=on)
+
+
+class PlainEngine:
+    """PyTorch alone, in one process and float32: for tests, and to embed a step elsewhere."""
+
+    ranks = ALONE
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+
+    def setup(
+        self, network: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> tuple[nn.Module, torch.optim.Optimizer]:
+        return network.to(self.device), optimizer
+
+    def backward(self, loss: Tensor) -> None:
+        loss.backward()
+
+    def hold_sync(self, student: nn.Module, on: bool) -> AbstractContextManager:
+        return nullcontext()
 
 
 def default_fabric(

@@ -29,6 +29,7 @@ from daformer_lib.specs import get_spec, get_specs
 from daformer_lib.stopping import StopRequest
 from daformer_lib.train.divergence import broken_weights
 from daformer_lib.train.engine import (
+    FabricEngine,
     asked_to_stop,
     default_fabric,
     open_writer,
@@ -38,7 +39,7 @@ from daformer_lib.train.engine import (
     run_lock,
     start_processes,
 )
-from daformer_lib.train.step import Diverged, Parts, build_parts, training_step
+from daformer_lib.train.step import Diverged, Learner, build_learner, training_step
 from daformer_lib.train.watching import Evaluator, LossLog, tensorboard
 
 
@@ -90,28 +91,29 @@ def _train(
         note_data(folder, experiment)
     if fabric.broadcast(Run(folder).is_complete):
         return Run(folder)
-    parts = build_parts(experiment, fabric)
+    engine = FabricEngine(fabric)
+    learner = build_learner(experiment, engine)
     log = LossLog(experiment.train.log_every)
-    start, seconds = restore(parts, log, writer)
+    start, seconds = restore(learner, log, writer)
     require_same_start(start, folder, fabric)
-    watch = Evaluator(experiment, parts.models, writer, fabric.device, ranks)
+    watch = Evaluator(experiment, learner.models, writer, fabric.device, ranks)
     end = min(experiment.train.steps, stop_after or experiment.train.steps)
     clock = time.perf_counter()
     with tensorboard(writer) as board:
         for step, batch in enumerate(batches(experiment, start, end, ranks), start):
-            losses = training_step(parts, experiment, step, batch, fabric)
+            losses = training_step(learner, experiment, step, batch, engine)
             done = step + 1
-            if row := log.add(done, losses, parts.optimizer.param_groups[0]["lr"]):
+            if row := log.add(done, losses, learner.optimizer.param_groups[0]["lr"]):
                 writer.add_metrics(row)
                 board.log_metrics({k: v for k, v in row.items() if k != "step"}, step=done)
             watch.after(done, board)
             asked = asked_to_stop(stop, fabric)
             if done % experiment.train.checkpoint_every == 0 or done == end or asked:
                 spent = seconds + time.perf_counter() - clock
-                require_finite_weights(parts, done)
+                require_finite_weights(learner, done)
                 writer.flush()
                 board.save()
-                writer.save_checkpoint(resumable_state(parts, log, done, spent))
+                writer.save_checkpoint(resumable_state(learner, log, done, spent))
             if ranks.rank == 0:
                 report(done, experiment.train.steps, log.line)
             if asked:
@@ -129,9 +131,9 @@ def require_steps(stop_after: int | None) -> None:
         raise ValueError(f"stop_after {stop_after} must be at least 1 step, or left out")
 
 
-def require_finite_weights(parts: Parts, done: int) -> None:
+def require_finite_weights(learner: Learner, done: int) -> None:
     """Asked before anything is kept: a checkpoint with NaN in it could never go on."""
-    for model, names in broken_weights(parts.models).items():
+    for model, names in broken_weights(learner.models).items():
         raise Diverged(
             f"after step {done}: {len(names)} weight tensors of the {model} are not finite "
             f"(first: {names[0]}), so nothing was saved; the learning rate is likely too high: "
@@ -155,32 +157,36 @@ def batches(
     )
 
 
-def resumable_state(parts: Parts, log: LossLog, step: int, seconds: float) -> dict[str, Any]:
+def resumable_state(learner: Learner, log: LossLog, step: int, seconds: float) -> dict[str, Any]:
     state = {
         "log": log.state(),
         "step": step,
         "seconds": seconds,
-        "student": parts.network.state_dict(),
-        "optimizer": parts.optimizer.state_dict(),
+        "student": learner.network.state_dict(),
+        "optimizer": learner.optimizer.state_dict(),
         "torch_rng": torch.get_rng_state(),
     }
     if torch.cuda.is_available():
         state["cuda_rng"] = torch.cuda.get_rng_state_all()
-    if parts.teacher is not None:
-        state["teacher"] = parts.teacher.model.state_dict()
+    if learner.method.teacher is not None:
+        state["teacher"] = learner.method.teacher.model.state_dict()
+    if more := learner.method.models:
+        state["models"] = {name: model.state_dict() for name, model in more.items()}
     return state
 
 
-def restore(parts: Parts, log: LossLog, writer: RunWriter) -> tuple[int, float]:
+def restore(learner: Learner, log: LossLog, writer: RunWriter) -> tuple[int, float]:
     """Load the last checkpoint, if any; returns (steps done, seconds spent)."""
     if not (writer.checkpoint_path.exists() or writer.previous_path.exists()):
         writer.rewind(0)
         return 0, 0.0
     state = newest_checkpoint(writer.folder)
-    parts.network.load_state_dict(state["student"])
-    parts.optimizer.load_state_dict(state["optimizer"])
-    if parts.teacher is not None:
-        parts.teacher.model.load_state_dict(state["teacher"])
+    learner.network.load_state_dict(state["student"])
+    learner.optimizer.load_state_dict(state["optimizer"])
+    if learner.method.teacher is not None:
+        learner.method.teacher.model.load_state_dict(state["teacher"])
+    for name, model in learner.method.models.items():
+        model.load_state_dict(state["models"][name])
     log.load(state["log"])
     torch.set_rng_state(state["torch_rng"])
     if torch.cuda.is_available() and "cuda_rng" in state:

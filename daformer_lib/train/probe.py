@@ -20,8 +20,8 @@ from daformer_lib.batch import Labelled, TrainBatch, Unlabelled
 from daformer_lib.config import Experiment
 from daformer_lib.machine import keep_memory, peak_mib
 from daformer_lib.runs.recipes.settings import with_settings
-from daformer_lib.train.engine import default_fabric
-from daformer_lib.train.step import build_parts, training_step
+from daformer_lib.train.engine import FabricEngine, default_fabric
+from daformer_lib.train.step import build_learner, training_step
 
 TRIALS: Mapping[str, tuple[str, ...]] = {
     "plain": ("train.channels_last=false",),
@@ -71,11 +71,12 @@ def measure(experiment: Experiment, steps: int) -> dict[str, float]:
     """Best time of `steps` steps after the first, and the process's peak memory."""
     fabric = default_fabric(experiment)
     keep_memory(fabric.device)
-    parts, batch = build_parts(experiment, fabric), noise_batch(experiment)
+    engine = FabricEngine(fabric)
+    learner, batch = build_learner(experiment, engine), noise_batch(experiment)
     times = []
     for step in range(LATE, LATE + 1 + steps):
         start = time.perf_counter()
-        losses = training_step(parts, experiment, step, batch, fabric)
+        losses = training_step(learner, experiment, step, batch, engine)
         losses["source"].item()  # a GPU is done only when a value is there
         times.append(1000 * (time.perf_counter() - start))
     return {"milliseconds": min(times[1:]), "mib": peak_mib()}
@@ -89,7 +90,7 @@ def noise_batch(experiment: Experiment) -> TrainBatch:
     blocks = rng.integers(0, experiment.model.num_classes, shape)
     label = torch.from_numpy(blocks.repeat(16, 1).repeat(16, 2))
     image = torch.from_numpy(rng.standard_normal((len(label), 3, height, width), np.float32))
-    target = None if experiment.mode != "uda" else Unlabelled(image.flip(-1))
+    target = Unlabelled(image.flip(-1)) if experiment.needs.target_images else None
     return TrainBatch(Labelled.certain(image, label), target, ("noise",))
 
 

@@ -21,7 +21,7 @@ def require_trainable(experiment: Experiment) -> None:
     sources, target = get_specs(experiment.data.source), get_spec(experiment.data.target)
     check_same_classes([*sources, target])
     config = experiment.train
-    for spec in sources if experiment.mode != "oracle" else ():
+    for spec in sources if experiment.needs.labels == "source" else ():
         spec.require_split("train")
     for split in ("train", config.eval_split, *config.final_splits):
         target.require_split(split)

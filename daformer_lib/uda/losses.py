@@ -6,7 +6,7 @@ has the same gradient), so no graph is kept and the encoder is walked back once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,17 @@ from daformer_lib.uda.classmix import MixPlan, classmix, draw_plan
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 from daformer_lib.uda.teacher import Teacher
 
+# How one forward pass is scored: (student, batch) -> named losses, the main one under "main", and
+# the features that the feature distance reads.
+Supervision = Callable[[nn.Module, Labelled], tuple[dict[str, Tensor], list[Tensor]]]
+
+
+def supervise(student: nn.Module, batch: Labelled) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """Cross-entropy of one forward pass (Eq. 1, 4), and of the decoder's further logits, if any."""
+    logits, features = student(batch.image)
+    losses = {"main": cross_entropy(logits, batch), **auxiliary_losses(student, features, batch)}
+    return losses, features
+
 
 def daformer_losses(
     student: nn.Module,
@@ -35,6 +46,7 @@ def daformer_losses(
     seen: dict[str, Any] | None = None,
     ranks: Ranks = ALONE,
     parts: int = 1,
+    supervise: Supervision = supervise,
 ) -> Iterator[dict[str, Tensor]]:
     """Yields dicts of named losses; sum and backward each one before asking for the next.
 
@@ -44,8 +56,9 @@ def daformer_losses(
         ranks: the processes that share the batch.
         parts: in how many pieces the batch passes through the student; each gives a dict of
             "source" and later one of "mixed", and the gradient is their mean over the parts.
+        supervise: how each forward pass of the student is scored.
     """
-    yield from source_parts(student, anchor, source, config.fd_weight, ranks, parts)
+    yield from source_parts(student, anchor, source, config.fd_weight, ranks, parts, supervise)
     ignored = config.ignore_top, config.ignore_bottom
     pseudo = teacher.label(target.image, config.threshold, *ignored, ranks, parts)
     plan = plan or draw_plan(source.label, config, rng, ranks)
@@ -53,7 +66,7 @@ def daformer_losses(
     if seen is not None:
         seen.update(plan=plan, pseudo=pseudo, mixed=mixed)
     for part in mixed.split(parts):
-        yield {"mixed": segmentation_loss(student, part)}
+        yield {"mixed": segmentation_loss(student, part, supervise)}
 
 
 def source_parts(
@@ -63,11 +76,12 @@ def source_parts(
     fd_weight: float,
     ranks: Ranks = ALONE,
     parts: int = 1,
+    supervise: Supervision = supervise,
 ) -> Iterator[dict[str, Tensor]]:
     """`source_losses` of each part of the batch."""
     count = None if anchor is None else anchor.mean_positions(source.label, ranks, parts)
     for part in source.split(parts):
-        yield source_losses(student, anchor, part, fd_weight, count)
+        yield source_losses(student, anchor, part, fd_weight, count, supervise)
 
 
 def source_losses(
@@ -76,22 +90,22 @@ def source_losses(
     source: Labelled,
     fd_weight: float,
     count: Tensor | None = None,
+    supervise: Supervision = supervise,
 ) -> dict[str, Tensor]:
     """Cross-entropy on the source (Eq. 1) and, with an anchor, feature distance (Eq. 9)."""
-    logits, features = student(source.image)
-    losses = {
-        "source": cross_entropy(logits, source),
-        **auxiliary_losses(student, features, source),
-    }
+    named, features = supervise(student, source)
+    losses = {"source": named.pop("main"), **named}
     if anchor is not None:
         losses["fd"] = fd_weight * anchor(features, source, count)
     return losses
 
 
-def segmentation_loss(student: nn.Module, batch: Labelled) -> Tensor:
-    """Cross-entropy of one forward pass, auxiliary heads included."""
-    logits, features = student(batch.image)
-    return cross_entropy(logits, batch) + sum(auxiliary_losses(student, features, batch).values())
+def segmentation_loss(
+    student: nn.Module, batch: Labelled, supervise: Supervision = supervise
+) -> Tensor:
+    """All that one forward pass is scored by, as one loss."""
+    named, _ = supervise(student, batch)
+    return named.pop("main") + sum(named.values())
 
 
 def auxiliary_losses(

@@ -6,28 +6,28 @@ import torch
 from benchmarks import large, reference, timing
 from benchmarks.__main__ import table
 from daformer_lib.runs import recipes
-from daformer_lib.train.engine import default_fabric
+from daformer_lib.train.engine import PlainEngine
 from daformer_lib.train.probe import noise_batch
-from daformer_lib.train.step import build_parts, training_step
+from daformer_lib.train.step import build_learner, training_step
 
 pytestmark = pytest.mark.numeric
 
 
 def test_both_steps_have_the_same_gradients():
     experiment = recipes.experiment("daformer", "demo")
-    fabric = default_fabric(experiment)
+    engine = PlainEngine()
     batch = noise_batch(experiment)
     gradients = []
     for which in ("ours", "reference"):
-        parts = build_parts(experiment, fabric)
+        learner = build_learner(experiment, engine)
         torch.manual_seed(1)  # dropout
         if which == "ours":
-            training_step(parts, experiment, 3, batch, fabric)
+            training_step(learner, experiment, 3, batch, engine)
         else:
-            reference.as_theirs(parts)
-            optimizer = reference.reference_optimizer(parts, experiment)
-            reference.reference_step(parts, optimizer, experiment, 3, batch)
-        gradients.append({n: p.grad for n, p in parts.network.named_parameters()})
+            reference.as_theirs(learner)
+            optimizer = reference.reference_optimizer(learner, experiment)
+            reference.reference_step(learner, optimizer, experiment, 3, batch)
+        gradients.append({n: p.grad for n, p in learner.network.named_parameters()})
     ours, theirs = gradients
     assert any(g.abs().max() > 1e-4 for g in ours.values())
     for name, gradient in ours.items():

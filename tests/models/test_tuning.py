@@ -7,9 +7,9 @@ from daformer_lib.config import ModelConfig, TrainConfig
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.tuning import tune
 from daformer_lib.runs import recipes
-from daformer_lib.train.engine import default_fabric
+from daformer_lib.train.engine import PlainEngine
 from daformer_lib.train.probe import noise_batch
-from daformer_lib.train.step import build_parts, training_step
+from daformer_lib.train.step import build_learner, training_step
 
 pytestmark = pytest.mark.numeric
 
@@ -22,10 +22,10 @@ def one_step(**train):
     experiment = recipes.experiment("daformer", "smoke").changed(
         data={"crop": (64, 64)}, train=PLAIN | train
     )
-    fabric = default_fabric(experiment)
-    parts = build_parts(experiment, fabric)
-    losses = training_step(parts, experiment, 3, noise_batch(experiment), fabric)
-    return losses, {n: p.grad for n, p in parts.network.named_parameters()}, parts
+    engine = PlainEngine()
+    learner = build_learner(experiment, engine)
+    losses = training_step(learner, experiment, 3, noise_batch(experiment), engine)
+    return losses, {n: p.grad for n, p in learner.network.named_parameters()}, learner
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +34,12 @@ def plain():
 
 
 def test_checkpointing_has_the_same_gradients_to_the_bit(plain):
-    losses, gradients, parts = one_step(checkpointing=True)
-    assert all(stage.grad_checkpointing for stage in parts.network.encoder.stages)
+    losses, gradients, learner = one_step(checkpointing=True)
+    assert all(stage.grad_checkpointing for stage in learner.network.encoder.stages)
     assert all(torch.equal(loss, plain[0][name]) for name, loss in losses.items())
     assert all(torch.equal(g, plain[1][name]) for name, g in gradients.items())
     buffers = dict(plain[2].network.named_buffers())
-    assert all(torch.equal(b, buffers[name]) for name, b in parts.network.named_buffers())
+    assert all(torch.equal(b, buffers[name]) for name, b in learner.network.named_buffers())
 
 
 def assert_close(one, other, rtol):
@@ -51,16 +51,16 @@ def assert_close(one, other, rtol):
 
 def test_channels_last_rounds_differently_and_nothing_else(plain):
     laid_out = one_step(channels_last=True)
-    for model in (laid_out[2].network, laid_out[2].teacher.model, laid_out[2].anchor.encoder):
+    for model in laid_out[2].all_models.values():
         weight = model.get_parameter(next(n for n, p in model.named_parameters() if p.ndim == 4))
         assert weight.is_contiguous(memory_format=torch.channels_last)
     assert_close(laid_out, plain, 1e-5)
 
 
 def test_a_fused_optimizer_moves_the_weights_the_same_way(plain):
-    parts = one_step(fused=True)[2]
-    assert parts.optimizer.defaults["fused"]
-    for name, ours in parts.network.named_parameters():
+    learner = one_step(fused=True)[2]
+    assert learner.optimizer.defaults["fused"]
+    for name, ours in learner.network.named_parameters():
         other = plain[2].network.get_parameter(name)
         torch.testing.assert_close(ours, other, rtol=1e-4, atol=1e-6)
 

@@ -21,8 +21,8 @@ from daformer_lib.ranks import ALONE
 from daformer_lib.specs import THINGS
 from daformer_lib.stopping import Stopped
 from daformer_lib.train import train
-from daformer_lib.train.engine import default_fabric, ranks_of
-from daformer_lib.train.step import build_parts, training_step
+from daformer_lib.train.engine import FabricEngine, default_fabric
+from daformer_lib.train.step import build_learner, training_step
 
 STEPS = 2
 
@@ -41,22 +41,22 @@ def uneven_batch(step, ranks=ALONE):
     return TrainBatch(source, Unlabelled(images[1][list(ranks.own(range(2)))]), ("noise",))
 
 
-def steps(experiment, fabric, change=lambda network: None):
+def steps(experiment, engine, change=lambda network: None):
     """Losses and gradients of the first steps, and the networks after them.
 
     `change` is done to the student before the first.
     """
-    parts = build_parts(experiment, fabric)
-    change(parts.network)
-    for parameter in parts.anchor.encoder.parameters():
+    learner = build_learner(experiment, engine)
+    change(learner.network)
+    for parameter in learner.method.anchor.encoder.parameters():
         parameter.mul_(1.1)  # else there is no distance before the first step
     losses, gradients = [], []
     for step in range(STEPS):
-        batch = uneven_batch(step, ranks_of(fabric))
-        found = training_step(parts, experiment, step, batch, fabric)
+        batch = uneven_batch(step, engine.ranks)
+        found = training_step(learner, experiment, step, batch, engine)
         losses.append({name: float(value) for name, value in found.items()})
-        gradients.append({n: p.grad.clone() for n, p in learning(parts.network)})
-    return parts, losses, gradients
+        gradients.append({n: p.grad.clone() for n, p in learning(learner.network)})
+    return learner, losses, gradients
 
 
 def learning(network):
@@ -80,12 +80,13 @@ def main(folder):
     plain, normed = read("plain.json"), read("normed.json")
     fabric = default_fabric(plain)
     fabric.launch()
-    _, losses, gradients = steps(plain, fabric)
-    parts, *_ = steps(normed, fabric)  # BatchNorm and dropout, which differ by rank
+    engine = FabricEngine(fabric)
+    _, losses, gradients = steps(plain, engine)
+    learner, *_ = steps(normed, engine)  # BatchNorm and dropout, which differ by rank
     found = {
         "losses": losses,
-        "students": on_all_ranks(digest(parts.network)),
-        "teachers": on_all_ranks(digest(parts.teacher.model)),
+        "students": on_all_ranks(digest(learner.network)),
+        "teachers": on_all_ranks(digest(learner.method.teacher.model)),
     }
     if fabric.global_rank == 0:
         torch.save(gradients, folder / "gradients.pt")

@@ -11,9 +11,9 @@ from daformer_lib.batch import Labelled, TrainBatch, Unlabelled
 from daformer_lib.runs import Run
 from daformer_lib.train import train
 from daformer_lib.train.divergence import broken_weights, likely_cause
-from daformer_lib.train.engine import default_fabric
+from daformer_lib.train.engine import PlainEngine
 from daformer_lib.train.step import Diverged
-from daformer_lib.train.step import build_parts as build
+from daformer_lib.train.step import build_learner as build
 from daformer_lib.train.step import training_step as step_of
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 
@@ -111,10 +111,10 @@ def test_weights_that_break_in_the_step_before_a_checkpoint_are_not_saved(
 
     real = module.training_step
 
-    def step_with_a_broken_gradient(parts, experiment, step, one, fabric):
-        losses = real(parts, experiment, step, one, fabric)
+    def step_with_a_broken_gradient(learner, experiment, step, one, engine):
+        losses = real(learner, experiment, step, one, engine)
         if step == 3:
-            next(parts.network.parameters()).data.fill_(float("nan"))
+            next(learner.network.parameters()).data.fill_(float("nan"))
         return losses
 
     monkeypatch.setattr(module, "training_step", step_with_a_broken_gradient)
@@ -129,25 +129,25 @@ def test_weights_that_break_in_the_step_before_a_checkpoint_are_not_saved(
 
 def test_without_a_thing_in_sight_the_feature_distance_is_0_with_zero_gradient(smoke):
     experiment = smoke()
-    parts = build(experiment, default_fabric(experiment))
+    learner = build(experiment, PlainEngine())
     label = torch.zeros(1, 64, 64, dtype=torch.int64)  # road alone
     source = Labelled.certain(torch.randn(1, 3, 64, 64), label)
-    features = parts.network.encoder(source.image)
-    distance = parts.anchor(features, source)
+    features = learner.network.encoder(source.image)
+    distance = learner.method.anchor(features, source)
     assert distance.item() == 0
     distance.backward()
-    gradients = [p.grad for p in parts.network.encoder.parameters() if p.grad is not None]
+    gradients = [p.grad for p in learner.network.encoder.parameters() if p.grad is not None]
     assert gradients and not any(g.any() for g in gradients)
 
 
 def test_a_whole_step_without_things_is_finite(smoke):
     experiment = smoke()
-    fabric = default_fabric(experiment)
-    parts = build(experiment, fabric)
+    engine = PlainEngine()
+    learner = build(experiment, engine)
     image, label = torch.randn(2, 3, 128, 128), torch.zeros(2, 128, 128, dtype=torch.int64)
     one = TrainBatch(Labelled.certain(image, label), Unlabelled(image), ("a", "b", "c", "d"))
-    losses = step_of(parts, experiment, 0, one, fabric)
+    losses = step_of(learner, experiment, 0, one, engine)
     assert losses["fd"].item() == 0 and all(torch.isfinite(v) for v in losses.values())
-    assert not broken_weights(parts.models)
-    assert isinstance(parts.anchor, ImageNetAnchor)
+    assert not broken_weights(learner.models)
+    assert isinstance(learner.method.anchor, ImageNetAnchor)
     assert np.isfinite(float(losses["mixed"]))

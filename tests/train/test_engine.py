@@ -25,7 +25,7 @@ from daformer_lib.inference import load_network
 from daformer_lib.ranks import ALONE, Ranks
 from daformer_lib.runs import Run, recipes
 from daformer_lib.train import train
-from daformer_lib.train.engine import Muted, default_fabric, require_even_parts, seed_dropout
+from daformer_lib.train.engine import Muted, PlainEngine, require_even_parts, seed_dropout
 from tests.helpers.rounding import APART, assert_same_confusion, near_ties, nudge
 
 pytestmark = pytest.mark.numeric
@@ -73,14 +73,14 @@ def normed_of(smoke):
 def alone(worker, smoke):
     """Losses and gradients of the plain experiment in one process, batch 2."""
     experiment = plain_of(smoke)
-    return worker.steps(experiment, default_fabric(experiment))
+    return worker.steps(experiment, PlainEngine())
 
 
 @pytest.fixture(scope="module")
 def nudged(worker, smoke):
     """The same from weights that differ in their last place."""
     experiment = plain_of(smoke)
-    return worker.steps(experiment, default_fabric(experiment), lambda net: nudge(net, seed=1))
+    return worker.steps(experiment, PlainEngine(), lambda net: nudge(net, seed=1))
 
 
 def distances(ours, theirs):
@@ -108,12 +108,12 @@ def assert_same_steps(losses, gradients, alone, nudged):
 
 def test_the_made_batch_tells_the_reductions_apart(worker, alone):
     """Else the tests below could pass without them."""
-    parts, losses, _ = alone
+    learner, losses, _ = alone
     batch = worker.uneven_batch(0)
-    width = 128 // parts.network.encoder.strides[-1]
-    first, second = parts.anchor.mask(batch.source.label, width).sum((1, 2)).tolist()
+    width = 128 // learner.network.encoder.strides[-1]
+    first, second = learner.method.anchor.mask(batch.source.label, width).sum((1, 2)).tolist()
     assert first > 2 * second > 0
-    shares = [float((parts.teacher._label(i[None])[1] >= 0.08).float().mean())
+    shares = [float((learner.method.teacher._label(i[None])[1] >= 0.08).float().mean())
               for i in batch.target.image]  # fmt: skip
     assert abs(shares[0] - shares[1]) > 0.02
     assert 0.02 < losses[0]["confident"] < 0.98
@@ -124,7 +124,7 @@ def test_the_made_batch_tells_the_reductions_apart(worker, alone):
 
 def test_two_parts_of_one_image_are_a_batch_of_two(worker, smoke, alone, nudged):
     experiment = plain_of(smoke, accumulate=2)
-    _, losses, gradients = worker.steps(experiment, default_fabric(experiment))
+    _, losses, gradients = worker.steps(experiment, PlainEngine())
     assert_same_steps(losses, gradients, alone, nudged)
 
 

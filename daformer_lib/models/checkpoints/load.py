@@ -19,7 +19,11 @@ from daformer_lib.models.checkpoints.official_names import official_names
 from daformer_lib.models.checkpoints.weight_files import StateDict, read_weights, unwrap
 
 Part = Literal["model", "ema_model", "imnet_model"]
-PARTS: tuple[Part, ...] = ("model", "ema_model", "imnet_model")  # student, teacher, ImageNet model
+NETWORKS: tuple[Part, ...] = (
+    "model",
+    "ema_model",
+    "imnet_model",
+)  # student, teacher, ImageNet model
 SHIPPED = Path(__file__).resolve().parents[2] / "weights"
 # Files older than PyTorch 0.4.1 lack this counter, which no computation reads.
 _NEVER_READ: tuple[str, ...] = ("num_batches_tracked",)
@@ -81,9 +85,9 @@ def _read(source: str | Path | Mapping[str, Tensor]) -> tuple[StateDict, str]:
 
 def _select(state: StateDict, part: str, label: str) -> StateDict:
     """One network out of a UDA training; any other checkpoint is one network already."""
-    if part not in PARTS:
-        raise ValueError(f"part {part!r} must be one of {list(PARTS)}")
-    present = [p for p in PARTS if any(name.startswith(p + ".") for name in state)]
+    if part not in NETWORKS:
+        raise ValueError(f"part {part!r} must be one of {list(NETWORKS)}")
+    present = [p for p in NETWORKS if any(name.startswith(p + ".") for name in state)]
     if not present:
         if part != "model":
             raise ValueError(f"{label} holds one network, no {part!r}; leave `part` out")

@@ -13,9 +13,7 @@ from typing import Any, get_type_hints
 
 import tyro
 
-from daformer_lib.config import Experiment
-
-PARTS = ("model", "data", "uda", "optim", "train")
+from daformer_lib.config import METHOD_SETTINGS, SECTIONS, Experiment
 
 
 def with_settings(experiment: Experiment, settings: Sequence[str]) -> Experiment:
@@ -25,20 +23,21 @@ def with_settings(experiment: Experiment, settings: Sequence[str]) -> Experiment
         ValueError: no such field, or a value of another type; the message names what is known.
     """
     changes: dict[str, dict[str, Any]] = {}
+    known = [*SECTIONS, *METHOD_SETTINGS]
     for setting in settings:
         place, _, text = setting.partition("=")
         part, _, field = place.partition(".")
-        if part not in PARTS or not field or not text:
+        if part not in known or not field or not text:
             raise ValueError(
                 f"setting {setting!r} must be part.field=value, such as train.compile=default; "
-                f"parts: {list(PARTS)}"
+                f"parts: {known}"
             )
         changes.setdefault(part, {})[field] = _value(experiment, part, field, text)
     return experiment.changed(**changes)  # together: one may need the other
 
 
 def _value(experiment: Experiment, part: str, field: str, text: str) -> Any:
-    kinds = get_type_hints(type(getattr(experiment, part)))
+    kinds = get_type_hints(type(experiment.section(part)))
     if field not in kinds:
         near = difflib.get_close_matches(field, kinds) or sorted(kinds)
         raise ValueError(f"{part} has no field {field!r}; did you mean {' or '.join(near)}?")
