@@ -20,6 +20,7 @@ from daformer_lib.specs import CITYSCAPES, SPECS, source_names, stable_name
 Mode = Literal["source_only", "uda", "oracle"]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 FeatureDistanceOn = Literal["things", "all", "everywhere"]
+RCS_TEMPERATURE = 0.01  # of Rare Class Sampling in the paper, Sec. 4.1; every row with RCS has it
 
 
 class Needs(NamedTuple):

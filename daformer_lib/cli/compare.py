@@ -1,4 +1,4 @@
-"""The command that compares pseudo-labels; `cli/main.py` gives it its name."""
+"""Pseudo-labels side by side: compare."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from daformer_lib.cli.options import Recheck
 from daformer_lib.progress import Progress
 
 if TYPE_CHECKING:  # the rest of the command line starts faster without these
@@ -36,7 +37,7 @@ def compare(
     suffix: str | None = None,
     size: tuple[int, int] | None = None,
     animation: Literal["gif", "png", "webp"] = "gif",
-    recheck: bool = False,
+    recheck: Recheck = False,
 ) -> None:
     """Compare pseudo-labels: tables here; a page, panels and an animation in --output-dir.
 
@@ -55,8 +56,6 @@ def compare(
         suffix: what the other tool adds to the image's name: "_mine" for a_mine.png.
         size: width and height to bring all to, where sizes differ.
         animation: format of the evolution, written where there is more than one step.
-        recheck: read every label file of the truth to see whether it has changed since it was
-            converted, not only those whose size or times differ.
     """
     from daformer_lib.compare import missing, open_comparison, survey
     from daformer_lib.compare.tally import sure_from

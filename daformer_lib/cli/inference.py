@@ -1,18 +1,30 @@
-"""The commands that use a trained network: predict, export-model, export-onnx.
+"""Trained networks: predict, evaluate, evaluate-official, and the exports.
 
-`cli/main.py` gives them their names. All open a network the same way: `--run` with `--model
-student` or `teacher`, or `--model` alone with a model file.
+Those of the kit open a network the same way: `--run` with `--model student` or `teacher`, or
+`--model` alone with a model file.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import tyro
+
+from daformer_lib.cli.options import Recheck
+from daformer_lib.data.intake.prepare import bring_up_to_date
 from daformer_lib.folders import NO_IMAGE, LeftOut, Why, in_words
+from daformer_lib.means import percent
 from daformer_lib.progress import Progress
+from daformer_lib.runs import Run
+from daformer_lib.specs import CITYSCAPES
 from daformer_lib.texts import printable
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 def predict(
@@ -96,3 +108,132 @@ def export_onnx(
 
     difference = export(open_model(run, model), output, size, tolerance)
     print(f"wrote {output}; largest difference from PyTorch: {difference:.1e} standard deviations")
+
+
+def evaluate(
+    run: Path, split: str = "val", model: Literal["student", "teacher"] = "student",
+    target: str | None = None, data_root: str | None = None, recheck: Recheck = False,
+) -> None:  # fmt: skip
+    """Per-class IoU of a trained run on a split of its target, or of another set."""
+    from daformer_lib import evaluate as scoring
+    from daformer_lib.data.datasets import evaluation_samples
+    from daformer_lib.evaluate import absence_notes
+    from daformer_lib.inference import load_network, working_device
+    from daformer_lib.specs import check_same_classes, get_spec
+
+    opened = Run(run)
+    experiment = opened.experiment
+    if data_root is not None:
+        experiment = experiment.changed(data={"data_root": data_root})
+    if target is not None:
+        check_same_classes([get_spec(experiment.data.target), get_spec(target)])
+        experiment = experiment.changed(data={"target": target})
+    spec, device = get_spec(experiment.data.target), working_device()
+    with Progress(None, "data") as bar:
+        bring_up_to_date(spec, experiment.data.data_root, split, report=bar, recheck=recheck)
+    samples = evaluation_samples(experiment, split, None)
+    network = load_network(opened, model).to(device)
+    scores = scoring.evaluate(network, samples, spec.num_classes, device, evaluated=spec.mean_ids)
+    for name, iou in zip(spec.classes, scores.iou):
+        print(f"{name:15s} {percent(iou):>5s}")
+    print(f"{'mean IoU':15s} {percent(scores.miou()):>5s}")
+    for note in absence_notes(scores, spec.classes, spec.mean_ids):
+        print(note)
+
+
+@dataclass(frozen=True)
+class OfficialNetwork:
+    """A network in the authors' format.
+
+    Args:
+        checkpoint: their .pth, or a .safetensors file.
+        part: the student (theirs is scored) or the teacher of a UDA training.
+    """
+
+    checkpoint: Path
+    encoder: str = "mit_b5"
+    decoder: str = "daformer"
+    part: Literal["model", "ema_model"] = "model"
+
+    def open(self, num_classes: int, device: torch.device) -> nn.Module:
+        from daformer_lib.inference import official
+
+        return official.network_from_checkpoint(
+            self.checkpoint, self.encoder, self.decoder, self.part, num_classes, device
+        )
+
+
+def evaluate_official(
+    official_network: Annotated[OfficialNetwork, tyro.conf.arg(name="")],
+    target: str = "cityscapes",
+    split: str = "val",
+    data_root: str = "data",
+    classes: int = CITYSCAPES.num_classes,
+    recheck: Recheck = False,
+) -> None:
+    """Score a checkpoint in the authors' format at their protocol, beside the paper's numbers.
+
+    Args:
+        classes: the mean is over all of them, or 16 or 13 for a network trained on SYNTHIA.
+    """
+    from daformer_lib.inference import official, working_device
+    from daformer_lib.specs import get_spec
+
+    spec, device = get_spec(target), working_device()
+    official.require_mean(spec, classes)
+    network = official_network.open(spec.num_classes, device)
+    with Progress(None, "data") as bar:
+        bring_up_to_date(spec, data_root, split, report=bar, recheck=recheck)
+    with Progress(None, "evaluate") as bar:
+        scores = official.evaluate_official(network, spec, data_root, split, device, bar)
+    print(official.score_table(scores, spec, classes))
+
+
+def export_test(
+    official_network: Annotated[OfficialNetwork, tyro.conf.arg(name="")],
+    target: str = "cityscapes",
+    split: str = "test",
+    data_root: str = "data",
+    output_dir: Path = Path("runs/export"),
+    ids: Literal["label", "train"] | None = None,
+) -> None:
+    """Label a test split for the benchmark server: PNGs at the images' own size, under their names.
+
+    Args:
+        ids: label ids or train ids; by default what the data set's server takes (ACDC and Dark
+            Zurich: train ids).
+    """
+    from daformer_lib.inference import official, working_device
+    from daformer_lib.specs import get_spec
+
+    spec = get_spec(target)
+    network = official_network.open(spec.num_classes, working_device())
+    with Progress(None, "export") as bar:
+        written = official.export_labels(network, spec, data_root, output_dir, split, ids, bar)
+    print(f"wrote {len(written)} files to {output_dir}")
+
+
+def export_visda(
+    source_only: Path,
+    uda: Path,
+    archive: Path = Path("runs/visda/submission.zip"),
+    split: str = "test",
+    data_root: str | None = None,
+) -> None:
+    """Zip the VisDA-2022 submission: label maps of a run without and a run with adaptation.
+
+    Args:
+        source_only: folder of the run without adaptation.
+        uda: folder of the run with it.
+    """
+    from daformer_lib.inference import load_network, working_device
+    from daformer_lib.inference.submission import write_submission
+    from daformer_lib.specs import get_spec
+
+    runs = {"source_only": Run(source_only), "uda": Run(uda)}
+    device = working_device()
+    networks = {name: load_network(run).to(device) for name, run in runs.items()}
+    data = runs["uda"].experiment.data
+    spec, root = get_spec(data.target), data_root or data.data_root
+    with Progress(None, "export") as bar:
+        print(f"wrote {write_submission(networks, spec, root, archive, split, bar)}")

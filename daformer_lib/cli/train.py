@@ -1,21 +1,116 @@
-"""The commands about speed and memory: probe, prepare-cache; named in `cli/main.py`."""
+"""One run, and what it takes: train, train-run, pretrain-mini, probe."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import os
+from pathlib import Path
+from typing import Literal
 
-import tyro
+import torch
 
+from daformer_lib.cli.options import Profile, Recheck, Settings, prepare_with_bar
+from daformer_lib.means import percent
 from daformer_lib.progress import Progress
-from daformer_lib.runs import recipes
+from daformer_lib.ranks import Ranks
+from daformer_lib.runs import Run, recipes
 from daformer_lib.runs.recipes.settings import with_settings
-from daformer_lib.specs import get_spec
-
-Profile = Literal["smoke", "demo", "study", "full"]
-Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set")]
+from daformer_lib.stopping import end_with_parent
 
 
-def probe_command(
+def train(
+    row: str = "daformer",
+    profile: Profile = "demo",
+    seed: int = 0,
+    source: str | None = None,
+    target: str | None = None,
+    data_root: str | None = None,
+    output_dir: Path = Path("runs/train"),
+    stop_after: int | None = None,
+    devices: int | None = None,
+    nodes: int | None = None,
+    recheck: Recheck = False,
+    settings: Settings = (),
+) -> None:
+    """Train one row of the course or the paper; started again, it goes on where it stopped.
+
+    Args:
+        devices, nodes: GPUs (without one: processes) on each machine, and machines; by default what
+            torchrun says, else one. See docs/scaling.md.
+        settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
+    """
+    from daformer_lib import train as training
+    from daformer_lib.runs.folder import is_finished, run_folder
+    from daformer_lib.train.engine import (
+        default_fabric,
+        prepare_lock,
+        require_even_parts,
+        start_processes,
+    )
+    from daformer_lib.train.loop import require_steps
+    from daformer_lib.train.trainable import require_trainable
+
+    experiment = recipes.experiment(row, profile, seed, source, target, data_root)
+    experiment = with_settings(experiment, settings)
+    # All that can be wrong is looked at before data are drawn or converted, which may take hours.
+    require_steps(stop_after)
+    if not is_finished(experiment, output_dir):
+        require_trainable(experiment)
+    fabric = default_fabric(experiment, devices, nodes)
+    # Before the start a launcher's environment knows the number of processes, or the options do.
+    world = max(fabric.world_size, (devices or 1) * (nodes or 1))
+    require_even_parts(experiment, Ranks(0, world))
+    with prepare_lock(output_dir):
+        prepare_with_bar(experiment, profile, recheck)
+    folder = run_folder(experiment, output_dir)
+    start_processes(fabric)
+    with Progress(experiment.train.steps, row, look="quiet" if fabric.global_rank else None) as bar:
+        run = training.train(experiment, folder, stop_after=stop_after, report=bar, fabric=fabric)
+    if fabric.global_rank == 0:
+        print_scores(run)
+
+
+def train_run(folder: Path, with_parent: bool = False) -> None:
+    """Train the run that a folder's config.json describes (what studies start).
+
+    Args:
+        with_parent: end when standard input does, which is a pipe that the parent holds open.
+    """
+    from daformer_lib import train as training
+    from daformer_lib.runs.batch import progress_file
+
+    if with_parent:
+        end_with_parent()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    training.train(Run(folder).experiment, folder, report=progress_file(folder))
+
+
+def print_scores(run: Run) -> None:
+    if not run.is_complete:
+        print(f"stopped; start again to go on: {run.folder}")
+        return
+    for where, scores in run.last_scores().items():
+        why = f"  ({scores.reason})" if scores.reason else ""
+        print(f"{where:16s} mIoU {percent(scores.miou()):>5s}{why}")
+    print(f"run: {run.folder}")
+
+
+def pretrain_mini(
+    encoder: Literal["tiny_mit", "tiny_resnet"],
+    steps: int = 2500,
+    seed: int = 0,
+    folder: Path = Path("daformer_lib/weights"),
+) -> None:
+    """Pretrain a tiny encoder on drawn objects: the stand-in for ImageNet."""
+    from daformer_lib.train.pretrain import PretrainConfig, pretrain, save_pretrained
+
+    config = PretrainConfig(encoder=encoder, steps=steps, seed=seed)
+    with Progress(steps, "pretrain") as bar:
+        network, log = pretrain(config, bar)
+    print(f"held-out accuracy {log[-1]['held_out_accuracy']:.1%}")
+    print(f"wrote {save_pretrained(network, config, log, folder)}")
+
+
+def probe(
     row: str = "daformer",
     profile: Profile = "full",
     memory: float | None = None,
@@ -29,7 +124,7 @@ def probe_command(
         steps: per setting, after a first one that is not timed.
         settings: part.field=value for all of them, such as data.batch_size=1.
     """
-    from daformer_lib.train.probe import probe
+    from daformer_lib.train import probe as probing
     from daformer_lib.train.trainable import require_trainable
 
     if steps < 1:
@@ -39,7 +134,7 @@ def probe_command(
     require_trainable(experiment.changed(model={"pretrained": None}))
     fitting = 0
     print(f"{'settings':22s} {'ms per step':>12s} {'peak MiB':>10s}  fits  train with --set")
-    for tried in probe(experiment, steps):
+    for tried in probing.probe(experiment, steps):
         fits = tried.fits(memory)
         fitting += fits
         if tried.problem:
@@ -49,33 +144,3 @@ def probe_command(
         said = " ".join(tried.settings) or "(the default)"
         print(f"{tried.name:22s} {numbers}  {'yes' if fits else 'no':5s} {said}", flush=True)
     return 0 if fitting else 1
-
-
-def prepare_cache_command(
-    datasets: tuple[str, ...] = ("gta", "cityscapes"),
-    data_root: str = "data",
-    split: str = "train",
-    unlabelled: bool = False,
-    workers: int = 2,
-    recheck: bool = False,
-) -> None:
-    """Decode and resize the images of a split once; training reads them with data.prepared=true.
-
-    Args:
-        unlabelled: images only: enough for a target, and its labels need not be converted.
-        workers: threads.
-        recheck: read every file to see whether it has changed since, not only those whose size or
-            times differ.
-    """
-    from daformer_lib.data.datasets import SegmentationDataset
-    from daformer_lib.data.intake.prepare import bring_up_to_date
-    from daformer_lib.data.intake.prepare_cache import prepare_split
-
-    for name in datasets:
-        if not unlabelled:
-            with Progress(None, "data") as bar:
-                bring_up_to_date(get_spec(name), data_root, split, report=bar, recheck=recheck)
-        dataset = SegmentationDataset(get_spec(name), data_root, split, not unlabelled)
-        with Progress(None, "prepare") as bar:
-            made, kept, size = prepare_split(dataset, workers, bar, recheck)
-        print(f"{name}/{split}: {made} made, {kept} were there; {size:.1f} GB on disk")

@@ -41,7 +41,7 @@ def spec_file(tmp_path):
 
 def run(path, *splits: str) -> int:
     root = path.parent
-    return data.inspect_data_command(str(path), root, splits, (64, 64), output_dir=root / "out")
+    return data.inspect_data(str(path), root, splits, (64, 64), output_dir=root / "out")
 
 
 def test_all_is_well(spec_file, capsys):
@@ -86,11 +86,11 @@ def test_a_set_that_is_not_there(tmp_path, capsys):
 
 def test_make_fields_draws_and_names_the_spec_files(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("daformer_lib.data.intake.prepare.SMOKE_FIELDS", FieldCounts(1, 1, 1))
-    data.make_fields_command(str(tmp_path), "smoke")
+    data.make_fields(str(tmp_path), "smoke")
     written = [line.removeprefix("wrote ") for line in capsys.readouterr().out.splitlines()]
     files = [Path(line) for line in written if line.endswith(".yaml")]
     assert len(files) == 4 and all(path.is_file() for path in files)
-    assert data.inspect_data_command(str(files[0]), tmp_path, output_dir=tmp_path) == 0
+    assert data.inspect_data(str(files[0]), tmp_path, output_dir=tmp_path) == 0
 
 
 def test_all_bad_labels_are_listed_and_the_next_split_is_looked_at(spec_file, capsys):

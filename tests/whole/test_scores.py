@@ -13,7 +13,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from daformer_lib.cli import main
-from daformer_lib.cli.main import print_scores
+from daformer_lib.cli.train import print_scores
 from daformer_lib.data.intake.prepare import prepare
 from daformer_lib.evaluate import Scores, confusion_matrix
 from daformer_lib.files import read_json, write_json, write_png

@@ -143,7 +143,7 @@ def co_occurrence(stats: ClassStats) -> np.ndarray:
 
 
 def rcs_outlook(
-    stats: ClassStats, label_size: Size, crop: tuple[int, int], temperature: float = 0.01
+    stats: ClassStats, label_size: Size, crop: tuple[int, int], temperature: float
 ) -> RcsOutlook:
     """The authors' thresholds scaled to these label files and this crop, and what they do."""
     least = scaled_min_pixels(label_size)

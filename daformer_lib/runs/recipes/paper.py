@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from daformer_lib.config import Experiment, Mode, ModelConfig, UDAConfig
+from daformer_lib.config import RCS_TEMPERATURE, Experiment, Mode, ModelConfig, UDAConfig
 from daformer_lib.runs.recipes.profiles import Changes
 
 # T = inf without an infinity, which JSON does not know: the float32 softmax is exactly uniform.
@@ -38,7 +38,7 @@ def network(encoder: str, decoder: str) -> ModelConfig:
 
 # Settings of Tables 1-4; Table 5 adds to them, one by one.
 PLAIN: Changes = {"uda": {"ema_decay": 0.99, "ignore_top": 0, "ignore_bottom": 0}}
-RCS: Changes = {"data": {"rcs_temperature": 0.01}}
+RCS: Changes = {"data": {"rcs_temperature": RCS_TEMPERATURE}}
 FD_THINGS: Changes = {"uda": {"fd_weight": 0.005, "fd_on": "things"}}
 # The authors' row "all classes" has no mask at all: unlabelled and mixed cells count too.
 FD_ALL: Changes = {"uda": {"fd_weight": 0.005, "fd_on": "everywhere"}}

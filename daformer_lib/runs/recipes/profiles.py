@@ -10,6 +10,7 @@ import dataclasses
 from typing import Any
 
 from daformer_lib.config import (
+    RCS_TEMPERATURE,
     DataConfig,
     Experiment,
     ModelConfig,
@@ -90,13 +91,13 @@ PROFILES: dict[str, Experiment] = {
 # What RCS, FD and another network mean at mini and at full size.
 PIECES: dict[str, dict[str, Changes]] = {
     "mini": {
-        "rcs": {"data": {"rcs_temperature": 0.01}},
+        "rcs": {"data": {"rcs_temperature": RCS_TEMPERATURE}},
         "fd": {"uda": {"fd_weight": 0.02}},
         "cnn": {"model": {"encoder": "tiny_resnet", "decoder": "deeplabv2"}},
         "segformer": {"model": {"decoder": "segformer"}},
     },
     "full": {
-        "rcs": {"data": {"rcs_temperature": 0.01}},
+        "rcs": {"data": {"rcs_temperature": RCS_TEMPERATURE}},
         "fd": {"uda": {"fd_weight": 0.005}},
         "cnn": {
             "model": {

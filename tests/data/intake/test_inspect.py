@@ -217,7 +217,7 @@ def test_thresholds_scale_with_the_area():
     assert scaled_min_pixels((957, 526)) == 750 and scaled_min_crop_pixels((256, 256)) == 375
     assert scaled_min_pixels((4, 4)) == 1
     stats = ClassStats(("a", "b", "c"), np.array([[900, 4, 0], [900, 2, 0], [900, 0, 1]]))
-    rcs = rcs_outlook(stats, (64, 32), (64, 64))
+    rcs = rcs_outlook(stats, (64, 32), (64, 64), 0.01)
     assert (rcs.min_pixels, rcs.min_crop_pixels) == (3, 23)
     assert rcs.images.tolist() == [3, 1, 0]
     assert rcs.probabilities[1] > 0.9 and rcs.probabilities[2] == 0
