@@ -59,7 +59,7 @@ def make_fields(data_root: str | None = None, profile: Literal["smoke", "demo"] 
 
     root = data_root or default_root(profile)
     with Progress(None, "draw") as bar:
-        folder = fields.make_fields(root, field_counts(profile), workers=WORKERS, progress=bar)
+        folder = fields.make_fields(root, field_counts(profile), workers=WORKERS, report=bar)
     for name in fields.FIELD_SPECS:
         print(f"wrote {folder / f'{name}.yaml'}")
 
@@ -129,7 +129,7 @@ def make_mini(
             names,
             mini_counts(profile),
             workers=WORKERS,
-            progress=bar,
+            report=bar,
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
 from daformer_lib.compare.comparison import Comparison, Size
-from daformer_lib.compare.sources import Ids, Model, PngFolder, RunSource, Source
+from daformer_lib.compare.sources import MapIds, Model, PngFolder, RunSource, Source
 from daformer_lib.compare.truth import GroundTruth
 from daformer_lib.data.on_disk import spread
 from daformer_lib.runs import Run
@@ -23,7 +23,7 @@ def open_comparison(
     data_root: str | Path | None = None,
     split: str | None = None,
     model: Model = "pseudo-label",
-    ids: Ids = "auto",
+    ids: MapIds = "auto",
     suffix: str | None = None,
     size: Size | None = None,
     max_images: int | None = None,
@@ -83,7 +83,7 @@ def _spec(spec: str | Path | DatasetSpec | None, runs: Sequence[Run]) -> Dataset
 
 
 def _open(
-    value: Input, spec: DatasetSpec, name: str, model: Model, ids: Ids, suffix: str | None
+    value: Input, spec: DatasetSpec, name: str, model: Model, ids: MapIds, suffix: str | None
 ) -> Source:
     if isinstance(value, Run):
         return RunSource(value, name, model)

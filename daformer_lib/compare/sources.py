@@ -20,7 +20,7 @@ from daformer_lib.specs import DatasetSpec
 from daformer_lib.texts import printable
 
 Model = Literal["pseudo-label", "student"]
-Ids = Literal["auto", "train", "own"]
+MapIds = Literal["auto", "train", "own"]
 ONLY_STEP = 0  # of a folder that does not say when its labels were made
 SAMPLE = 24  # files looked into to tell train ids from the data set's own
 CONFIDENCE = "_confidence"
@@ -109,7 +109,7 @@ class PngFolder:
         folder: str | Path,
         spec: DatasetSpec,
         name: str = "",
-        ids: Ids = "auto",
+        ids: MapIds = "auto",
         suffix: str | None = None,
         confidence: str | Path | None = None,
     ):
@@ -219,7 +219,7 @@ def _cut(stem: str, endings: Sequence[str]) -> str:
     return stem.removesuffix(longest)
 
 
-def _table(spec: DatasetSpec, ids: Ids) -> np.ndarray:
+def _table(spec: DatasetSpec, ids: MapIds) -> np.ndarray:
     """(256,) int16 train id of each value in a file; -1 where it can mean nothing."""
     table = np.full(256, -1, np.int16)
     if ids == "train":
@@ -232,7 +232,7 @@ def _table(spec: DatasetSpec, ids: Ids) -> np.ndarray:
     return table
 
 
-def _told_apart(labels: Iterable[np.ndarray], spec: DatasetSpec, folder: Path) -> Ids:
+def _told_apart(labels: Iterable[np.ndarray], spec: DatasetSpec, folder: Path) -> MapIds:
     """Train ids or the data set's own, by the values that occur."""
     if all(own == train for own, train in spec.id_map.items()):
         return "train"

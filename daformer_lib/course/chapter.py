@@ -37,10 +37,30 @@ from daformer_lib.specs import (
     source_names,
 )
 
-ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "results"
+FIRST_CHAPTER = "notebooks/00_domain_gap.ipynb"
 
-__all__ = ["RESULTS", "ROOT", "TITLES", "Kit", "Scene", "start"]
+__all__ = ["TITLES", "Kit", "Scene", "project_root", "results", "start"]
+
+
+def project_root() -> Path:
+    """The clone that holds the notebooks: this package's own, else around the working directory.
+
+    Raises:
+        FileNotFoundError: there is none, as where the package alone is installed.
+    """
+    here = Path.cwd()
+    for folder in (Path(__file__).parents[2], here, *here.parents):
+        if (folder / FIRST_CHAPTER).is_file():
+            return folder
+    raise FileNotFoundError(
+        f"no {FIRST_CHAPTER} beside this package or above {here}: the course runs in a clone of "
+        "the repository, with this package installed from there (make course)"
+    )
+
+
+def results() -> Path:
+    """The folder of committed results."""
+    return project_root() / "results"
 
 
 @dataclass(frozen=True)
@@ -121,7 +141,7 @@ class Kit:
     @cached_property
     def study(self) -> dict[str, RowResult]:
         """The committed multi-seed results on the mini domains, by row; empty before a study."""
-        path = RESULTS / "mini_study.json"
+        path = results() / "mini_study.json"
         return {r.row: r for r in read_results(path)} if path.exists() else {}
 
 
@@ -140,13 +160,13 @@ def start(
     """
     profile = os.environ.get("DAFORMER_PROFILE", profile)
     source, target = from_root(source), from_root(target)
-    root = str(ROOT / (data_root or recipes.default_root(profile)))
+    root = str(project_root() / (data_root or recipes.default_root(profile)))
     recipes.experiment("daformer", profile, seed, source, target, root)  # checks the names
     torch.manual_seed(seed)
-    return Kit(profile, seed, source, target, root, ROOT / output_dir)
+    return Kit(profile, seed, source, target, root, project_root() / output_dir)
 
 
 def from_root(names: str) -> str:
     """Data set names, "a+b" included, with the spec files among them found from the root."""
-    named = [str(ROOT / n) if is_file_name(n) else n for n in source_names(names)]
+    named = [str(project_root() / n) if is_file_name(n) else n for n in source_names(names)]
     return JOIN.join(named)

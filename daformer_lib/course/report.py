@@ -20,7 +20,7 @@ from daformer_lib.means import known_mean
 from daformer_lib.progress import duration
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.viz import class_bars, class_chips, colorize, figure_png, miou_note
-from daformer_lib.viz.charts import percent
+from daformer_lib.viz.charts import in_percent
 from daformer_lib.viz.draw import as_picture
 from daformer_lib.viz.style import KIND_COLOURS, KIND_NAMES, small_png, to_data_uri
 from daformer_lib.viz.tables import format_score
@@ -165,7 +165,7 @@ def render(report: CourseReport) -> str:
     """The page as HTML. All texts are escaped."""
     runs = list(dict.fromkeys(run for row in report.panels for run in row.labels))
     means = {
-        name: format_score(known_mean(percent(iou, report.spec)[list(report.spec.mean_ids)]))
+        name: format_score(known_mean(in_percent(iou, report.spec)[list(report.spec.mean_ids)]))
         for name, iou in report.class_iou.items()
     }
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(PAGE)

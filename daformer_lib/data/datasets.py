@@ -92,7 +92,7 @@ class SegmentationDataset:
 
     def load_for_evaluation(self, index: int) -> tuple[Tensor, np.ndarray]:
         """Image (3, h, w) float32 normalised at training size, and `full_label` (H, W) uint8."""
-        image = self._resized(self._read_image(index))
+        image, _ = self._image(index)
         return transforms.to_tensors(image, None)[0], self.full_label(index)
 
     def class_stats(self) -> ClassStats:
@@ -124,15 +124,19 @@ class SegmentationDataset:
     def _command(self) -> str:
         return conversion_command(self.spec, self.data_root)
 
-    def _read_image(self, index: int) -> np.ndarray:
+    def _image(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
+        """The image at training size, and the (width, height) of its file."""
         path = self.spec.image_file(self.data_root, self.split, self.stems[index])
         try:
-            return files.read_image(path)
+            image = files.read_image(path)
         except FileNotFoundError:
             raise FileNotFoundError(
                 f"{path} is gone, though it is in the list of {self.spec.name}/{self.split}; "
                 f"put it back, or make the list again: {self._command}"
             ) from None
+        own = (image.shape[1], image.shape[0])
+        size = transforms.fit_size(own, self.spec.size, self.spec.keep_ratio)
+        return transforms.resize_image(image, size), own
 
     def _ready(self, index: int) -> Sample | None:
         """The prepared image with its label, if both are current."""
@@ -153,22 +157,17 @@ class SegmentationDataset:
 
     def decode(self, index: int) -> Sample:
         """What `load` returns, from the files of the data set."""
-        image = self._read_image(index)
+        image, own = self._image(index)
         if not self.labelled:
-            return self._resized(image), None
+            return image, None
         label = self.full_label(index)
-        if label.shape != image.shape[:2]:
+        if label.shape[::-1] != own:
             raise ValueError(
-                f"{self.spec.name} {self.stems[index]}: image {_wh(image)} and label {_wh(label)} "
-                f"differ in size; convert again, which leaves such pairs out: {self._command}"
+                f"{self.spec.name} {self.stems[index]}: image {_wh(own)} and label "
+                f"{_wh(label.shape[::-1])} differ in size; convert again, which leaves such pairs "
+                f"out: {self._command}"
             )
-        small = self._resized(image)
-        return small, transforms.resize_label(label, small.shape[1::-1])
-
-    def _resized(self, image: np.ndarray) -> np.ndarray:
-        own = (image.shape[1], image.shape[0])
-        size = transforms.fit_size(own, self.spec.size, self.spec.keep_ratio)
-        return transforms.resize_image(image, size)
+        return image, transforms.resize_label(label, image.shape[1::-1])
 
 
 class JoinedDataset:
@@ -259,8 +258,8 @@ def _labelled_stems(
     return stems
 
 
-def _wh(array: np.ndarray) -> str:
-    return f"{array.shape[1]}x{array.shape[0]}"
+def _wh(size: Sequence[int]) -> str:
+    return f"{size[0]}x{size[1]}"
 
 
 def target_dataset(

@@ -1,6 +1,12 @@
 """Using a trained network: open it, label images with it, write it for other programs."""
 
-from daformer_lib.inference.labelling import Prediction, View, label_file, label_images, make_view
+from daformer_lib.inference.labelling import (
+    NetworkView,
+    Prediction,
+    label_file,
+    label_images,
+    make_view,
+)
 from daformer_lib.inference.opening import (
     choose_device,
     load_network,
@@ -10,8 +16,8 @@ from daformer_lib.inference.opening import (
 )
 
 __all__ = [
+    "NetworkView",
     "Prediction",
-    "View",
     "choose_device",
     "label_file",
     "label_images",

@@ -1,6 +1,6 @@
 """Using a trained network: open a run or a model file, label images of any size.
 
-Two ways to look at an image, of which `View` is the choice:
+Two ways to look at an image, of which `NetworkView` is the choice:
 
 whole (the authors'): the image is stretched to the spec's size, the logits are resized to that
     size and then to the image's own.
@@ -30,12 +30,12 @@ from daformer_lib.evaluate import decide, require_stride, slide, whole
 from daformer_lib.files import read_image
 from daformer_lib.specs import DatasetSpec
 
-Mode = Literal["whole", "slide"]
+ViewMode = Literal["whole", "slide"]
 SMALLEST_SIDE = 32  # the largest stride of an encoder
 
 
 @dataclass(frozen=True)
-class View:
+class NetworkView:
     """How the network sees an image; see the module's text."""
 
     size: tuple[int, int]  # (width, height) that whole images are stretched to
@@ -75,23 +75,23 @@ class Prediction(NamedTuple):
 
 def make_view(
     spec: DatasetSpec,
-    mode: Mode = "whole",
+    mode: ViewMode = "whole",
     window: tuple[int, int] | None = None,
     stride: tuple[int, int] | None = None,
     scale: float = 1.0,
     batch: int = 1,
-) -> View:
+) -> NetworkView:
     """The spec's view: whole images at its size, or windows (height, width) of that size."""
     if mode == "whole" and window is not None:
         raise ValueError("a window belongs to --mode slide")
     if mode == "slide" and window is None:
         window = (spec.size[1], spec.size[0])
-    return View(spec.size, window, stride, scale, batch)
+    return NetworkView(spec.size, window, stride, scale, batch)
 
 
 @torch.no_grad()
 def label_images(
-    network: nn.Module, images: Sequence[np.ndarray], view: View
+    network: nn.Module, images: Sequence[np.ndarray], view: NetworkView
 ) -> Iterator[Prediction]:
     """Label images (H, W, 3) uint8 of any sizes, on the network's device."""
     device = next(network.parameters()).device
@@ -107,7 +107,7 @@ def label_images(
             yield _decided(one, image)
 
 
-def _slid(network: nn.Module, image: np.ndarray, view: View, device: torch.device) -> Tensor:
+def _slid(network: nn.Module, image: np.ndarray, view: NetworkView, device: torch.device) -> Tensor:
     """Logits (1, K, h, w) of an image under a sliding window, at the scaled image's size."""
     height, width = (max(1, round(view.scale * side)) for side in image.shape[:2])
     pixels = to_tensors(resize_image(image, (width, height)), None)[0][None].to(device)
@@ -130,4 +130,4 @@ def label_file(
     The network sees the image at the spec's training size, as in the authors' evaluation.
     """
     image = read_image(path)
-    return image, next(label_images(network, [image], View(spec.size))).label
+    return image, next(label_images(network, [image], NetworkView(spec.size))).label

@@ -28,7 +28,7 @@ from daformer_lib.progress import Report, silent
 from daformer_lib.runs.papers import DAFORMER_MIOU, SYNTHIA_MIOU_13, paper_iou
 from daformer_lib.specs import CITYSCAPES, SYNTHIA_13, SYNTHIA_16, DatasetSpec
 
-Ids = Literal["label", "train"]
+ServerIds = Literal["label", "train"]
 ALL = CITYSCAPES.num_classes
 # How many classes a mean is over: all, or those that SYNTHIA-trained networks are scored on.
 MEAN_OVER: dict[int, tuple[int, ...]] = {
@@ -122,12 +122,12 @@ def _line(name: str, ours: float, paper: float | None) -> str:
     return f"{name:18s} {percent(ours, 2):>7s} {beside:>7s}"
 
 
-def server_ids(spec: DatasetSpec) -> Ids:
+def server_ids(spec: DatasetSpec) -> ServerIds:
     """What the data set's benchmark server reads."""
     return "train" if spec.name in TRAIN_ID_SERVERS else "label"
 
 
-def encode_ids(label: np.ndarray, ids: Ids, spec: DatasetSpec = CITYSCAPES) -> np.ndarray:
+def to_server_ids(label: np.ndarray, ids: ServerIds, spec: DatasetSpec = CITYSCAPES) -> np.ndarray:
     """(H, W) uint8 train ids -> the same, or the data set's own ids; 255 becomes 0, unlabelled.
 
     Sets with the Cityscapes classes take Cityscapes' label ids; where several own ids mean one
@@ -148,7 +148,7 @@ def export_labels(
     data_root: str | Path,
     output_dir: str | Path,
     split: str = "test",
-    ids: Ids | None = None,
+    ids: ServerIds | None = None,
     report: Report = silent,
 ) -> Sequence[Path]:
     """Label every image of a split; PNGs at the images' own size under the images' file names.
@@ -170,7 +170,7 @@ def export_labels(
     for i, path in enumerate(paths):
         label = label_file(network, path, spec)[1]
         name = path.name if path.suffix.lower() == ".png" else f"{path.stem}.png"
-        encoded = encode_ids(label, ids or server_ids(spec), spec)
+        encoded = to_server_ids(label, ids or server_ids(spec), spec)
         written.append(write_label_png(Path(output_dir) / name, encoded))
         report(i + 1, len(paths), split)
     return written

@@ -36,14 +36,14 @@ from daformer_lib.folders import (
     matches,
 )
 from daformer_lib.inference.exchange import TrainedModel
-from daformer_lib.inference.labelling import Prediction, View, label_images
+from daformer_lib.inference.labelling import NetworkView, Prediction, label_images
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.specs.dataset_spec import is_below
 from daformer_lib.texts import complaint
 from daformer_lib.viz import overlay
 
-Ids = Literal["train", "original"]
+WrittenIds = Literal["train", "original"]
 LONGEST_NAME = 255  # bytes, on nearly every file system
 OUTPUTS = ("_overlay.png", "_confidence.png", "_labels.png")
 
@@ -178,8 +178,8 @@ def predict_files(
     model: TrainedModel,
     images: Sequence[ImageFile],
     output_dir: str | Path,
-    view: View,
-    ids: Ids = "train",
+    view: NetworkView,
+    ids: WrittenIds = "train",
     report: Report = silent,
 ) -> Summary:
     """Label every readable image; the others are named in the summary."""

@@ -127,9 +127,7 @@ SYNTHIA_MIOU_13 = 67.4  # without wall, fence and pole
 
 def paper_row(table: int, name: str) -> PaperRow:
     """One row; an unknown table or name raises with what there is."""
-    if table not in TABLES:
-        raise KeyError(f"no rows of Table {table}; there are tables {sorted(TABLES)}")
-    rows = {row.name: row for row in TABLES[table]}
+    rows = {row.name: row for row in _rows(table)}
     if name not in rows:
         raise KeyError(f"Table {table} has no row {name!r}; it has {sorted(rows)}")
     return rows[name]
@@ -137,9 +135,13 @@ def paper_row(table: int, name: str) -> PaperRow:
 
 def paper_scores(table: int, column: Column = "uda") -> dict[str, float | None]:
     """A column of a table, by row name."""
+    return {row.name: getattr(row, column) for row in _rows(table)}
+
+
+def _rows(table: int) -> tuple[PaperRow, ...]:
     if table not in TABLES:
         raise KeyError(f"no rows of Table {table}; there are tables {sorted(TABLES)}")
-    return {row.name: getattr(row, column) for row in TABLES[table]}
+    return TABLES[table]
 
 
 def paper_iou(source: str, spec: DatasetSpec) -> np.ndarray:

@@ -159,7 +159,7 @@ class Evaluator:
         size = next(iter(images.values())).shape
         images = {stem: image for stem, image in images.items() if image.shape == size}
         batch, stems = torch.stack(list(images.values())).to(self.device), tuple(images)
-        seen = {name: label_images(model, batch) for name, model in self.models.items()}
+        seen = {name: label_snapshot(model, batch) for name, model in self.models.items()}
         student, sure = seen["student"]
         if "teacher" not in seen:
             return Snapshot(done, stems, student, None, sure)
@@ -172,7 +172,7 @@ def joined(scores: Scores, ranks: Ranks, device: torch.device) -> Scores:
     return replace(scores, confusion=confusion)
 
 
-def label_images(model: nn.Module, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def label_snapshot(model: nn.Module, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """(N, H, W) uint8 labels and uint8 confidence (probability x 255), in eval mode."""
     modes = {module: module.training for module in model.modules()}
     model.eval()

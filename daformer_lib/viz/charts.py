@@ -73,7 +73,7 @@ def _class_ticks_left(
     axes.set_ylim(len(ids) - 0.4, -0.6)
 
 
-def percent(values: Any, spec: DatasetSpec) -> np.ndarray:
+def in_percent(values: Any, spec: DatasetSpec) -> np.ndarray:
     """IoU (..., K) in percent; shares (all <= 1) are scaled."""
     values = as_array(values).astype(np.float64)
     if values.shape[-1:] != (spec.num_classes,):
@@ -109,7 +109,7 @@ def class_bars(
     comes first. `bold`: train ids whose names are set bold. A missing bar (–) is a class that is
     in neither truth nor prediction.
     """
-    values = {name: percent(iou, spec) for name, iou in ious.items()}
+    values = {name: in_percent(iou, spec) for name, iou in ious.items()}
     ids = _class_order(list(values.values()), spec, order)
     at = np.append(np.arange(len(ids)), len(ids) + 0.6)
     figure = new_figure(WIDTH, 3.7, f"{title}: {', '.join(values)}")
@@ -154,7 +154,7 @@ def gain_bars(
 
     A class without a score on one side (–) counts as 0 there; without one on both, it has no gain.
     """
-    before, after = percent(before, spec), percent(after, spec)
+    before, after = in_percent(before, spec), in_percent(after, spec)
     change = np.nan_to_num(after) - np.nan_to_num(before)
     occurs = ~(np.isnan(before) & np.isnan(after))
     ids = sorted(spec.mean_ids, key=lambda i: -change[i])

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from daformer_lib.means import MISSING
 from daformer_lib.specs import DatasetSpec
-from daformer_lib.viz.charts import percent
+from daformer_lib.viz.charts import in_percent
 from daformer_lib.viz.style import (
     INK,
     KIND_COLOURS,
@@ -120,7 +120,7 @@ def class_curves(
     title: str = "IoU of single classes over training",
 ) -> Plate:
     """IoU over steps of a few classes, each in its class colour; `ious`: (steps, K)."""
-    values = percent(ious, spec)
+    values = in_percent(ious, spec)
     series = {spec.classes[i]: (steps, values[:, i]) for i in class_ids}
     colours = [_dark_enough(spec.palette[i]) for i in class_ids]
     return line_chart(series, y_label="IoU (%)", title=title, colours=colours, dots=True)

@@ -12,7 +12,7 @@ from daformer_lib.config import ModelConfig
 from daformer_lib.evaluate import predict
 from daformer_lib.files import write_png
 from daformer_lib.inference import (
-    View,
+    NetworkView,
     choose_device,
     label_file,
     label_images,
@@ -60,7 +60,7 @@ def assert_agree(prediction, other):
 def test_whole_images_follow_the_authors_protocol(network, images, tmp_path):
     write_png(tmp_path / "a.png", images[0])
     _, label = label_file(network, tmp_path / "a.png", SPEC)
-    prediction = next(label_images(network, images[:1], View(SPEC.size)))
+    prediction = next(label_images(network, images[:1], NetworkView(SPEC.size)))
     np.testing.assert_array_equal(label, prediction.label)
     small = normalised(cv2.resize(images[0], SPEC.size))
     wanted, confidence = predict(network, small, SIZES[0])
@@ -70,7 +70,7 @@ def test_whole_images_follow_the_authors_protocol(network, images, tmp_path):
 
 
 def test_every_image_comes_back_at_its_own_size(network, images):
-    views = [View(SPEC.size, batch=2), View(SPEC.size, window=(64, 64), batch=3)]
+    views = [NetworkView(SPEC.size, batch=2), NetworkView(SPEC.size, window=(64, 64), batch=3)]
     for view in views:
         for (label, confidence), size in zip(label_images(network, images, view), SIZES):
             assert label.shape == confidence.shape == size
@@ -80,21 +80,21 @@ def test_every_image_comes_back_at_its_own_size(network, images):
 
 @pytest.mark.parametrize("window", [None, (64, 64)])
 def test_a_batch_changes_nothing(network, images, window):
-    one = list(label_images(network, images, View(SPEC.size, window)))
-    three = list(label_images(network, images, View(SPEC.size, window, batch=3)))
+    one = list(label_images(network, images, NetworkView(SPEC.size, window)))
+    three = list(label_images(network, images, NetworkView(SPEC.size, window, batch=3)))
     for a, b in zip(one, three, strict=True):
         assert_agree(a, b)
 
 
 def test_a_window_as_large_as_the_image_is_the_image(network, images):
     exact = [images[1]]  # it has the spec's size already
-    whole = next(label_images(network, exact, View(SPEC.size)))
-    assert_agree(next(label_images(network, exact, View(SPEC.size, window=(64, 96)))), whole)
+    whole = next(label_images(network, exact, NetworkView(SPEC.size)))
+    assert_agree(next(label_images(network, exact, NetworkView(SPEC.size, window=(64, 96)))), whole)
 
 
 def test_sliding_by_hand(network, images):
     """90x150 at half size is 45x75: windows of 32x64 start at rows 0, 13 and columns 0, 11."""
-    view = View(SPEC.size, window=(32, 64), stride=(16, 32), scale=0.5)
+    view = NetworkView(SPEC.size, window=(32, 64), stride=(16, 32), scale=0.5)
     prediction = next(label_images(network, images[:1], view))
     pixels = normalised(cv2.resize(images[0], (75, 45)))
     total, count = torch.zeros(1, 19, 45, 75), torch.zeros(45, 75)
@@ -115,7 +115,7 @@ def test_sliding_by_hand(network, images):
 @pytest.mark.parametrize("size", [(1, 1), (5, 200), (31, 33)])
 def test_the_smallest_images_are_handled(network, size):
     image = np.full((*size, 3), 200, dtype=np.uint8)
-    for view in (View(SPEC.size), View(SPEC.size, window=(64, 96))):
+    for view in (NetworkView(SPEC.size), NetworkView(SPEC.size, window=(64, 96))):
         assert next(label_images(network, [image], view)).label.shape == size
 
 
@@ -168,7 +168,7 @@ def test_devices():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("window", [None, (64, 64)])
 def test_cpu_and_gpu_agree(network, images, window):
-    view = View(SPEC.size, window, batch=2)
+    view = NetworkView(SPEC.size, window, batch=2)
     on_cpu = list(label_images(network, images, view))
     try:
         on_gpu = list(label_images(network.cuda(), images, view))

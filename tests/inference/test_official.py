@@ -145,8 +145,8 @@ def test_export_round_trip(checkpoint, tree, tmp_path, capsys):
 def test_ids_of_the_servers():
     assert [official.server_ids(s) for s in (CITYSCAPES, ACDC)] == ["label", "train"]
     label = np.array([[0, 13, 18, 255]], dtype=np.uint8)
-    assert official.encode_ids(label, "label").tolist() == [[7, 26, 33, 0]]
-    assert official.encode_ids(label, "train").tolist() == label.tolist()
+    assert official.to_server_ids(label, "label").tolist() == [[7, 26, 33, 0]]
+    assert official.to_server_ids(label, "train").tolist() == label.tolist()
 
 
 def test_one_file_name_in_two_folders_is_refused(checkpoint, tree):

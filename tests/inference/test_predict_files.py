@@ -12,7 +12,7 @@ from daformer_lib.cli import main
 from daformer_lib.config import ModelConfig
 from daformer_lib.files import read_gray, read_image, write_json, write_png
 from daformer_lib.image_rules import ORIENTATION, turned
-from daformer_lib.inference import View, label_images
+from daformer_lib.inference import NetworkView, label_images
 from daformer_lib.inference.exchange import TrainedModel, load_model, save_model
 from daformer_lib.inference.predict_files import find_images, original_ids, predict_files
 from daformer_lib.models import build_segmentor
@@ -126,7 +126,7 @@ def test_what_is_written(photos, model_file, tmp_path, mode, capsys):
               for kind in ("labels", "overlay", "confidence")}  # fmt: skip
     assert {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()} == wanted
     network = load_model(model_file).network
-    view = View(SPEC.size, (64, 64), (32, 32)) if mode == "slide" else View(SPEC.size)
+    view = NetworkView(SPEC.size, (64, 64), (32, 32)) if mode == "slide" else NetworkView(SPEC.size)
     for name, size in SIZES.items():
         image, stem = read_image(photos / name), name.rsplit(".")[0]
         prediction = next(label_images(network, [image], view))
@@ -182,7 +182,7 @@ def test_progress_counts_every_image(photos, model_file, tmp_path):
         load_model(model_file),
         find_images([photos], tmp_path / "out"),
         tmp_path / "out",
-        View(SPEC.size, batch=3),
+        NetworkView(SPEC.size, batch=3),
         report=lambda done, total, label: calls.append((done, total, label)),
     )
     assert calls == [(3, 4, "b.jpg"), (4, 4, "c.png")]

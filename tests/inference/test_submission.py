@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from daformer_lib.files import write_png
-from daformer_lib.inference.official import encode_ids
+from daformer_lib.inference.official import to_server_ids
 from daformer_lib.inference.submission import write_submission
 from daformer_lib.specs import get_spec
 
@@ -64,5 +64,5 @@ def test_what_is_refused(tree, networks, archive, says):
 
 def test_own_ids_of_sets_with_other_classes():
     label = np.array([[0, 4, 255]], np.uint8)
-    assert encode_ids(label, "label", get_spec("synthwaste_aug")).tolist() == [[0, 4, 0]]
-    assert encode_ids(label, "label", get_spec("acdc")).tolist() == [[7, 13, 0]]
+    assert to_server_ids(label, "label", get_spec("synthwaste_aug")).tolist() == [[0, 4, 0]]
+    assert to_server_ids(label, "label", get_spec("acdc")).tolist() == [[7, 13, 0]]

@@ -29,7 +29,7 @@ def test_the_course_ends_in_a_self_contained_report(report):
 
 def test_every_chapter_was_executed(report):
     executed = {p.stem for p in (report.parent / "notebooks").glob("0[0-6]_*.ipynb")}
-    assert executed == {p.stem for p in course.CHAPTERS} and len(executed) == 7
+    assert executed == {p.stem for p in course.chapters()} and len(executed) == 7
 
 
 def test_the_course_trains_no_more_runs_than_agreed(report):

@@ -16,10 +16,11 @@ from zlib import crc32
 
 import numpy as np
 
+from daformer_lib.data.drawn.drawn_folder import Drawing, draw_missing
 from daformer_lib.data.drawn.land.fields import draw_fields
 from daformer_lib.data.drawn.land.land import SIDE, TREES
-from daformer_lib.data.drawn.mini import MARKER, Progress, draw_all, is_there, prepare_folder
-from daformer_lib.files import read_json, write_jpeg, write_json, write_label_png
+from daformer_lib.files import write_jpeg, write_label_png
+from daformer_lib.progress import Report, silent
 from daformer_lib.specs import DatasetSpec, save_spec
 
 VERSION = "2"  # raise it with every change of the drawing
@@ -115,7 +116,7 @@ def make_fields(
     counts: FieldCounts = FieldCounts(),
     seed: int = 0,
     workers: int = 2,
-    progress: Progress | None = None,
+    report: Report = silent,
 ) -> Path:
     """Draw what is missing of both seasons, and write the YAML files; returns the folder.
 
@@ -123,37 +124,25 @@ def make_fields(
     is deleted and drawn anew, one of another size is refused (FileExistsError).
     """
     for season in ("summer", "autumn"):
-        _make_season(Path(data_root) / FOLDER / season, season, counts, seed, workers, progress)
+        _make_season(Path(data_root) / FOLDER / season, season, counts, seed, workers, report)
     write_field_specs(data_root)
     return Path(data_root) / FOLDER
 
 
 def _make_season(
-    root: Path, season: str, counts: FieldCounts, seed: int, workers: int,
-    progress: Progress | None,
-) -> None:  # fmt: skip
-    marker, splits = root / MARKER, counts.splits(season)
+    root: Path, season: str, counts: FieldCounts, seed: int, workers: int, report: Report
+) -> None:
+    splits = counts.splits(season)
     wanted = {"set": season, "seed": seed, "counts": splits, "drawing": VERSION}
-    prepare_folder(marker, wanted)
     photos = list(_photos(root, season, splits, seed))
-    complete = read_json(marker)["complete"]
-    missing = [p for p in photos if not _all_there(p, check=not complete)]
-    if missing or not complete:
-        write_json(marker, wanted | {"complete": False})
-        draw_all(_draw_photo, missing, len(photos), f"{season} fields", workers, progress)
-        write_json(marker, wanted | {"complete": True})
-    elif progress:
-        progress(len(photos), len(photos), f"{season} fields")
+    drawing = Drawing(_draw_photo, lambda photo: photo.paths().values(), f"{season} fields")
+    draw_missing(root, wanted, photos, drawing, workers, report)
 
 
 def _photos(root: Path, season: str, splits: dict[str, int], seed: int) -> Iterator[Photo]:
     for split, count in splits.items():
         for index in range(count):
             yield Photo(season, split, index, seed, str(root))
-
-
-def _all_there(photo: Photo, check: bool) -> bool:
-    return all(is_there(path, check) for path in photo.paths().values())
 
 
 def _draw_photo(photo: Photo) -> None:

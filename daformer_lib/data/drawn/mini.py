@@ -7,40 +7,28 @@ Drawing is seeded, so an interrupted run goes on where it stopped and ends with 
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 
+from daformer_lib.data.drawn.drawn_folder import Drawing, draw_missing
 from daformer_lib.data.drawn.scenes import draw_scene
 from daformer_lib.files import (
-    BrokenImage,
     folder_lock,
-    read_json,
-    remove_leftovers,
-    verify_image,
-    write_json,
     write_label_png,
     write_palette_png,
     write_png,
 )
+from daformer_lib.progress import Report, silent
 from daformer_lib.specs import IGNORE, MINI_SIZE, MINI_VERSION, DatasetSpec, get_spec
-from daformer_lib.stopping import process_pool
 
-MARKER = "mini.json"  # in each set's folder: what was drawn, and whether all of it is there
 MINI_NAMES = ("minigta", "minisynthia", "minicityscapes")
 CITIES = {"train": ("kleinstadt", "altdorf"), "val": ("neuhausen",), "test": ("seeburg",)}
 UNLABELLED_ID, EGO_ID = 0, 1  # label ids of Cityscapes and GTA
 EGO_ROWS = 20  # px: what is ignored below this many rows from the bottom is the camera's own car
-CHUNK = 8  # scenes that a worker draws before it reports
-
-Progress = Callable[[int, int, str], None]  # done, total, label
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,7 +50,7 @@ class MiniCounts:
 SMOKE_COUNTS = MiniCounts(128, 16, 16, 8, 8)  # scene 125 is the first with a rider
 
 
-class Scene(NamedTuple):
+class MiniScene(NamedTuple):
     """One pair of files to draw."""
 
     name: str
@@ -78,7 +66,7 @@ def make_mini(
     counts: MiniCounts = MiniCounts(),
     seed: int = 0,
     workers: int = 2,
-    progress: Progress | None = None,
+    report: Report = silent,
 ) -> dict[str, Path]:
     """Draw what is missing of those sets; returns each set's folder.
 
@@ -95,70 +83,26 @@ def make_mini(
     for name in names:
         roots[name] = get_spec(name).root(data_root)
         with folder_lock(roots[name]):
-            _make_set(Path(data_root), name, counts, seed, workers, progress)
+            _make_set(Path(data_root), name, counts, seed, workers, report)
     return roots
 
 
 def _make_set(
-    data_root: Path, name: str, counts: MiniCounts, seed: int, workers: int,
-    progress: Progress | None,
-) -> None:  # fmt: skip
-    marker = get_spec(name).root(data_root) / MARKER
+    data_root: Path, name: str, counts: MiniCounts, seed: int, workers: int, report: Report
+) -> None:
     wanted = {
         "set": name, "seed": seed, "counts": counts.splits(name), "drawing": MINI_VERSION,
         "size": list(MINI_SIZE),
     }  # fmt: skip
-    prepare_folder(marker, wanted)
     scenes = list(_scenes(data_root, name, counts, seed))
-    marked_complete = read_json(marker)["complete"]
-    missing = [scene for scene in scenes if not _exists(scene, check=not marked_complete)]
-    if missing or not marked_complete:
-        write_json(marker, wanted | {"complete": False})
-        remove_leftovers(marker.parent)
-        draw_all(_draw_files, missing, len(scenes), name, workers, progress)
-        write_json(marker, wanted | {"complete": True, "files": 2 * len(scenes)})
-    elif progress:
-        progress(len(scenes), len(scenes), name)
+    drawing = Drawing(_draw_files, _paths, name)
+    draw_missing(get_spec(name).root(data_root), wanted, scenes, drawing, workers, report)
 
 
-def prepare_folder(marker: Path, wanted: dict) -> None:
-    """Keep a folder that was drawn with these settings, delete one that was drawn with others.
-
-    Raises FileExistsError where a user may miss what would go: profiles that share a data root.
-    """
-    root = marker.parent
-    if marker.exists():
-        found = read_json(marker)
-        differing = [key for key, value in wanted.items() if found.get(key) != value]
-        if not differing:
-            return
-        if differing == ["counts"]:
-            raise FileExistsError(
-                f"{root} was drawn with {_images(found)} images, and {_images(wanted)} are asked "
-                "for: another profile's; choose another data root, or delete this folder"
-            )
-        shutil.rmtree(root)
-    elif root.exists() and any(not _is_leftover(path) for path in root.iterdir()):
-        raise FileExistsError(
-            f"{root} holds files but no {MARKER}, so this program did not draw it; "
-            "move it away or choose another data root"
-        )
-    write_json(marker, wanted | {"complete": False})
-
-
-def _images(drawn: dict) -> int:
-    return sum(drawn["counts"].values())
-
-
-def _is_leftover(path: Path) -> bool:
-    """Of a process that was killed while it wrote the marker, before anything else."""
-    return path.name.startswith(f".{MARKER}.")
-
-
-def _scenes(data_root: Path, name: str, counts: MiniCounts, seed: int) -> Iterator[Scene]:
+def _scenes(data_root: Path, name: str, counts: MiniCounts, seed: int) -> Iterator[MiniScene]:
     for split, number in counts.splits(name).items():
         for index in range(number):
-            yield Scene(name, split, index, seed, str(data_root))
+            yield MiniScene(name, split, index, seed, str(data_root))
 
 
 def mini_stem(name: str, split: str, index: int) -> str:
@@ -172,70 +116,18 @@ def mini_stem(name: str, split: str, index: int) -> str:
     return f"{city}/{city}_{index // len(cities):06d}_000019"
 
 
-def _paths(scene: Scene) -> tuple[DatasetSpec, Path, Path]:
+def _paths(scene: MiniScene) -> tuple[Path, Path]:
+    """Its image and its label."""
     spec, stem = get_spec(scene.name), mini_stem(scene.name, scene.split, scene.index)
     place = (scene.data_root, scene.split, stem)
-    return spec, spec.image_path(*place), spec.label_path(*place)
+    return spec.image_path(*place), spec.label_path(*place)
 
 
-def _exists(scene: Scene, check: bool) -> bool:
-    """Whether both files are there; after an interruption also whether they are whole."""
-    return all(is_there(path, check) for path in _paths(scene)[1:])
-
-
-def is_there(path: Path, check: bool) -> bool:
-    """Whether an image file exists; with `check` also whether it is whole."""
-    if not path.exists():
-        return False
-    if check:
-        try:
-            verify_image(path)
-        except BrokenImage:
-            return False
-    return True
-
-
-def draw_all(
-    draw: Callable[[T], None],  # a function of a module, since worker processes look it up
-    missing: list[T],
-    total: int,
-    label: str,
-    workers: int,
-    progress: Progress | None,
-) -> None:
-    """Draw every scene of `missing`, several processes at a time."""
-    chunks = [missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK)]
-    done = total - len(missing)
-    for drawn in _run(partial(_draw_chunk, draw), chunks, workers):
-        done += drawn
-        if progress:
-            progress(done, total, label)
-
-
-def _run(work: Callable[[list[T]], int], chunks: list[list[T]], workers: int) -> Iterator[int]:
-    if workers <= 1 or len(chunks) <= 1:
-        yield from map(work, chunks)
-        return
-    with process_pool(min(workers, len(chunks))) as pool:
-        yield from pool.map(work, chunks)
-
-
-def _draw_chunk(draw: Callable[[T], None], scenes: list[T]) -> int:
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # workers are the parallelism; OpenCV's threads only get in their way
-    try:
-        for scene in scenes:
-            draw(scene)
-    finally:
-        cv2.setNumThreads(threads)
-    return len(scenes)
-
-
-def _draw_files(scene: Scene) -> None:
-    spec, image_path, label_path = _paths(scene)
+def _draw_files(scene: MiniScene) -> None:
+    image_path, label_path = _paths(scene)
     image, label = draw_scene(scene.name, scene.split, scene.index, scene.seed)
     write_png(image_path, image, level=1)
-    _write_label(label_path, spec, label)
+    _write_label(label_path, get_spec(scene.name), label)
 
 
 def _write_label(path: Path, spec: DatasetSpec, label: np.ndarray) -> None:

@@ -113,7 +113,7 @@ def _paint_bonnet(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.flat(shine, np.full(3, grey + 55), IGNORE)
 
 
-def contact_sheet(
+def scene_sheet(
     domain: str, n: int = 12, columns: int = 4, seed: int = 0, split: str = "train"
 ) -> np.ndarray:
     """The first n scenes, each beside its label, as one RGB image; `columns` counts pictures."""

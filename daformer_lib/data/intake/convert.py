@@ -86,7 +86,7 @@ def convert(
     data_root: str | Path,
     split: str,
     workers: int = 1,
-    progress: Report = silent,
+    report: Report = silent,
     recheck: bool = False,
 ) -> ConversionSummary:
     """Bring every train-id PNG of a split and its class statistics up to date.
@@ -111,7 +111,7 @@ def convert(
         current, due = _sorted_out(spec, data_root, split, images, record, recheck)
         if due:
             files.remove_leftovers(spec.root(data_root))
-        outcomes += [*current, *_convert_pairs(spec, data_root, split, due, workers, progress)]
+        outcomes += [*current, *_convert_pairs(spec, data_root, split, due, workers, report)]
         outcomes.sort(key=lambda outcome: outcome.stem)
         stats = _collect(spec, outcomes)
         _keep(spec, data_root, split, outcomes, stats, record)
@@ -240,17 +240,17 @@ def _convert_pairs(
     split: str,
     due: list[Outcome],
     workers: int,
-    progress: Report,
+    report: Report,
 ) -> Iterator[Outcome]:
     if not due:
         return
     job = partial(convert_pair, spec, data_root, split)
     label = f"convert {spec.name}/{split}"
-    progress(0, len(due), label)
+    report(0, len(due), label)
     with _mapper(min(workers, len(due) // WORTH_A_PROCESS)) as run:
         for done, outcome in enumerate(run(job, due), start=1):
             yield outcome
-            progress(done, len(due), label)
+            report(done, len(due), label)
 
 
 def convert_pair(spec: DatasetSpec, data_root: str | Path, split: str, known: Outcome) -> Outcome:

@@ -43,10 +43,10 @@ def prepare(data: DataConfig, profile: str, report: Report = silent, recheck: bo
     specs = [*sources, *(s for s in [get_spec(data.target)] if s not in sources)]
     mini = [spec.name for spec in specs if spec.name in MINI_NAMES]
     if mini:
-        make_mini(data.data_root, mini, mini_counts(profile), workers=WORKERS, progress=report)
+        make_mini(data.data_root, mini, mini_counts(profile), workers=WORKERS, report=report)
     # A spec's file may be a user's own variant: only those that say what the kit says are drawn.
     if any(spec in FIELD_SPECS.values() for spec in specs):
-        make_fields(data.data_root, field_counts(profile), workers=WORKERS, progress=report)
+        make_fields(data.data_root, field_counts(profile), workers=WORKERS, report=report)
     _warn_of_padding(data, specs)
     _say_what_is_left_out(data, specs)
     for spec in specs:

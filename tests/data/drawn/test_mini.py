@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from daformer_lib.data.drawn.mini import MARKER, MiniCounts, encode_ids, make_mini
+from daformer_lib.data.drawn.drawn_folder import MARKER
+from daformer_lib.data.drawn.mini import MiniCounts, encode_ids, make_mini
 from daformer_lib.data.drawn.scenes import draw_scene
 from daformer_lib.specs import IGNORE, get_spec
 

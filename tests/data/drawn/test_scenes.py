@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from daformer_lib.data.drawn.scenes import contact_sheet, draw_scene, set_stage
+from daformer_lib.data.drawn.scenes import draw_scene, scene_sheet, set_stage
 from daformer_lib.specs import CITYSCAPES_CLASSES, IGNORE
 
 CLASS = {name: i for i, name in enumerate(CITYSCAPES_CLASSES)}
@@ -123,7 +123,7 @@ def test_target_is_the_duller_of_the_two():
 
 
 def test_contact_sheet_puts_labels_beside_images():
-    sheet = contact_sheet("minigta", n=4, columns=4, seed=0)
+    sheet = scene_sheet("minigta", n=4, columns=4, seed=0)
     assert sheet.dtype == np.uint8
     assert sheet.shape == (2 * 132 + 4, 4 * 260 + 4, 3)
     image, _ = draw_scene("minigta", "train", 0, 0)

@@ -170,7 +170,7 @@ def test_a_killed_run_goes_on(tmp_path, monkeypatch, tiny):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert(spec, tmp_path, "train", progress=stop)
+        convert(spec, tmp_path, "train", report=stop)
     assert not stats_path(spec, tmp_path, "train").exists()
     summary = convert(spec, tmp_path, "train")
     assert (summary.converted, summary.kept) == (2, 4)

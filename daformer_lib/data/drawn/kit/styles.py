@@ -50,7 +50,7 @@ class Air:
 
 
 @dataclass(frozen=True)
-class View:
+class ViewRange:
     """Where the camera stands."""
 
     height: Range  # metres
@@ -110,7 +110,7 @@ class DomainStyle:
 
     name: str
     palette: Palette = field(repr=False)
-    view: View
+    view: ViewRange
     air: Air = Air()
     photo: Photo = Photo()
     shifts: Shifts = Shifts()
@@ -123,7 +123,7 @@ class DomainStyle:
 MINIGTA = DomainStyle(
     name="minigta",
     palette=GAME,
-    view=View(height=(1.7, 2.3), focal=(150, 185), horizon=(0.40, 0.48)),
+    view=ViewRange(height=(1.7, 2.3), focal=(150, 185), horizon=(0.40, 0.48)),
     air=Air(haze=(0.001, 0.004), shadow=(0.55, 0.65)),
     photo=Photo(texture=(0.12, 0.12), saturation=(1.0, 1.15)),
     chances=Chances(
@@ -144,7 +144,7 @@ MINIGTA = DomainStyle(
 MINISYNTHIA = DomainStyle(
     name="minisynthia",
     palette=SIMULATOR,
-    view=View(height=(1.2, 3.4), focal=(140, 190), horizon=(0.34, 0.48)),
+    view=ViewRange(height=(1.2, 3.4), focal=(140, 190), horizon=(0.34, 0.48)),
     air=Air(haze=(0.0, 0.003), shadow=(0.6, 0.8)),
     photo=Photo(texture=(0.2, 0.2), saturation=(0.85, 1.05), blur=(0.0, 0.3), noise=(0.0, 2.0)),
     street=Street(lanes=(2, 3, 4), sidewalk=(2.5, 4.5), park=0.2, lawn=0.0),
@@ -158,7 +158,7 @@ MINISYNTHIA = DomainStyle(
 MINICITYSCAPES = DomainStyle(
     name="minicityscapes",
     palette=GAME,
-    view=View(height=(1.2, 1.4), focal=(175, 200), horizon=(0.40, 0.45), bonnet=True),
+    view=ViewRange(height=(1.2, 1.4), focal=(175, 200), horizon=(0.40, 0.45), bonnet=True),
     air=Air(
         haze=(0.002, 0.02), haze_colour=(206, 208, 208), ambient=(0.7, 0.86),
         shadow=(0.55, 0.85), house_shadow=0.4,
