@@ -12,7 +12,7 @@ NBVAL    = DAFORMER_PROFILE=smoke DAFORMER_BATCH=1 OMP_NUM_THREADS=1 $(RUN) -m p
 	   --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 600 \
 	   -n 2 --dist loadscope -p no:cacheprovider
 
-.PHONY: help course check test test-slow test-cpus soak lab study bench pretrain lock clean
+.PHONY: help course check test test-slow test-cpus soak lab study bench pretrain house lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -65,6 +65,9 @@ bench: $(STAMP)  ## speed and memory, as ratios: benchmarks/results
 pretrain: $(STAMP)  ## the shipped weights of the tiny encoders again
 	$(RUN) -m daformer_lib pretrain-mini --encoder tiny_mit
 	$(RUN) -m daformer_lib pretrain-mini --encoder tiny_resnet
+
+house: $(STAMP)  ## docs/extend: picture and tables of the packages, from their imports
+	$(RUN) -m tests.house
 
 lock: $(STAMP)  ## after a change of pyproject.toml
 	$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --no-header \

@@ -24,7 +24,7 @@ def study(
     recheck: Recheck = False,
 ) -> None:
     """Rows x seeds as separate processes; finished runs are skipped; prints a table."""
-    from daformer_lib.data.run_data import note_data
+    from daformer_lib.data.changes.run_data import note_data
     from daformer_lib.runs.batch import require_jobs, run_all
     from daformer_lib.runs.folder import is_finished
     from daformer_lib.runs.results import absent_classes, collect, markdown_table, write_results

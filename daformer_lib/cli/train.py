@@ -35,7 +35,7 @@ def train(
 
     Args:
         devices, nodes: GPUs (without one: processes) on each machine, and machines; by default what
-            torchrun says, else one. See docs/scaling.md.
+            torchrun says, else one. See docs/use/scaling.md.
         settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
     """
     from daformer_lib import train as training

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from daformer_lib.config import Experiment
+from daformer_lib.data.changes.run_data import note_data
 from daformer_lib.data.datasets import LabelledSet, SegmentationDataset, open_source
 from daformer_lib.data.intake.prepare import prepare
-from daformer_lib.data.run_data import note_data
 from daformer_lib.data.transforms import to_tensors
 from daformer_lib.evaluate import predict
 from daformer_lib.inference import load_network

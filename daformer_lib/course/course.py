@@ -15,7 +15,7 @@ from daformer_lib.course.chapter import Kit, project_root, start
 from daformer_lib.course.notebooks import NotebookRun, finished, run_notebook
 from daformer_lib.course.report import write_report
 from daformer_lib.course.report_data import ABLATION, build_report
-from daformer_lib.data.run_data import note_data
+from daformer_lib.data.changes.run_data import note_data
 from daformer_lib.files import read_json, write_json
 from daformer_lib.progress import Progress
 from daformer_lib.runs.batch import run_all

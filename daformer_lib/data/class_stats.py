@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import io
 import json
 import re
@@ -26,7 +25,7 @@ import cv2
 import numpy as np
 
 from daformer_lib import files
-from daformer_lib.data.inputs import stamp
+from daformer_lib.data.changes.inputs import stamp
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.specs.dataset_spec import is_below
 
@@ -68,15 +67,7 @@ def count_pixels(ids: np.ndarray) -> np.ndarray:
 
 
 def stats_path(spec: DatasetSpec, data_root: str | Path, split: str) -> Path:
-    return spec.root(data_root) / f"sample_class_stats_{part_mark(spec)}{split}.json"
-
-
-def part_mark(spec: DatasetSpec) -> str:
-    """Tells the results apart that lie in one folder: "fog_1f3a9c_"; empty for a whole built-in."""
-    part = "" if spec.include == "*" else f"{spec.name}_"
-    if not spec.origin:
-        return part
-    return part + hashlib.sha256(spec.train_id_pattern.encode()).hexdigest()[:6] + "_"
+    return spec.root(data_root) / f"sample_class_stats_{spec.part_mark}{split}.json"
 
 
 def write_class_stats(

@@ -95,10 +95,10 @@ def remedy(spec: DatasetSpec) -> str:
     if spec.stand_in_for:
         return "Draw it with: python -m daformer_lib make-mini"
     if spec.origin:
-        return (
-            f"Mend {spec.origin} or move the files; docs/your-own-data.md says what its keys mean"
-        )
-    return f"docs/real-data.md says where {spec.name} comes from and how its folders look"
+        page = "docs/start/your-own-data.md"
+        return f"Mend {spec.origin} or move the files; {page} says what its keys mean"
+    page = "docs/start/real-data.md"
+    return f"{page} says where {spec.name} comes from and how its folders look"
 
 
 def spread(items: Sequence[T], limit: int | None) -> list[T]:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from daformer_lib import files
-from daformer_lib.data.inputs import CONTENT_BYTES, Seen, Stamp, content, look, stamp
+from daformer_lib.data.changes.inputs import CONTENT_BYTES, Seen, Stamp, content, look, stamp
 from daformer_lib.specs import DatasetSpec
 
 MADE_FROM = struct.Struct(f"<4q{CONTENT_BYTES}s")  # the last bytes of a file: a `Seen`

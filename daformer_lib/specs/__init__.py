@@ -132,7 +132,7 @@ def check_same_classes(specs: Sequence[DatasetSpec]) -> None:
                 what = f"class {at} {first.classes[at]!r} and {other.classes[at]!r}"
             raise ValueError(
                 f"{first.name} and {other.name} differ: {what}; one network needs the same classes "
-                "in the same order: map both in their id_map (docs/your-own-data.md)"
+                "in the same order: map both in their id_map (docs/start/your-own-data.md)"
             )
 
 

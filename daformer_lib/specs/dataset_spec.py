@@ -7,6 +7,7 @@ key, the rule and the remedy, since a spec may come from a user's YAML file (`ya
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -58,6 +59,15 @@ class DatasetSpec:
     def __post_init__(self) -> None:
         for broken in (*_class_problems(self), *_layout_problems(self)):
             raise ValueError(f"spec {self.name!r}: {broken}")
+
+    @property
+    def part_mark(self) -> str:
+        """Tells files apart that several specs leave in one folder: "fog_1f3a9c_"; empty for a
+        whole built-in set."""
+        part = "" if self.include == "*" else f"{self.name}_"
+        if not self.origin:
+            return part
+        return part + hashlib.sha256(self.train_id_pattern.encode()).hexdigest()[:6] + "_"
 
     @property
     def num_classes(self) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 from unicodedata import normalize
 
 from daformer_lib.folders import (
@@ -25,9 +25,6 @@ from daformer_lib.folders import (
     folder_on_disk,
     on_disk,
 )
-
-if TYPE_CHECKING:
-    from daformer_lib.specs.dataset_spec import DatasetSpec
 
 PatternKey = Literal["image_pattern", "label_pattern", "train_id_pattern"]
 PATTERNS: tuple[PatternKey, ...] = ("image_pattern", "label_pattern", "train_id_pattern")
@@ -49,6 +46,18 @@ COPY = Why("files that differ from an image in the ending", "right if they are c
 NAME = Why("images whose names do not fit the pattern", "right if they are not meant", False)
 
 
+class Patterns(Protocol):
+    """Of a `DatasetSpec`: where its files lie."""
+
+    image_pattern: str
+    label_pattern: str
+    train_id_pattern: str
+    include: str
+    splits: tuple[str, ...]
+
+    def root(self, data_root: str | Path) -> Path: ...
+
+
 @dataclass(frozen=True)
 class Listing:
     """All that lies in the folder of one pattern; paths are below the data set's folder."""
@@ -59,7 +68,7 @@ class Listing:
     others: tuple[str, ...] = ()  # labels beside images, other splits, what `include` leaves out
 
 
-def list_files(spec: DatasetSpec, data_root: str | Path, split: str, key: PatternKey) -> Listing:
+def list_files(spec: Patterns, data_root: str | Path, split: str, key: PatternKey) -> Listing:
     """What the folder of a pattern holds for a split; nothing where there is no such folder."""
     root = folder_on_disk(spec.root(data_root))
     before = getattr(spec, key).format(split=split, stem="\0").split("\0")[0]
@@ -89,7 +98,7 @@ def list_files(spec: DatasetSpec, data_root: str | Path, split: str, key: Patter
 
 
 def _by_stem(
-    spec: DatasetSpec, split: str, key: PatternKey, root: Path, paths: list[str]
+    spec: Patterns, split: str, key: PatternKey, root: Path, paths: list[str]
 ) -> tuple[dict[str, tuple[str, str]], list[str], list[str]]:
     """stem -> (path as the pattern spells it, path on disk); what does not fit; what is double."""
     by_stem: dict[str, list[str]] = {}
@@ -127,7 +136,7 @@ def _compiled(pattern: str, split: str) -> tuple[re.Pattern[str], str]:
     return regex, PurePosixPath("x" + after).suffix
 
 
-def _wanted(spec: DatasetSpec, split: str, found: Mapping[str, str]) -> list[str]:
+def _wanted(spec: Patterns, split: str, found: Mapping[str, str]) -> list[str]:
     """Stems that `include` takes and that are no labels of others.
 
     Where all files lie in one folder, the label a_mask.png looks like an image a_mask.
@@ -144,7 +153,7 @@ def _is_own(path: str) -> bool:
 
 
 def _why_not(
-    spec: DatasetSpec, key: PatternKey, split: str, path: str, files: Mapping[str, str]
+    spec: Patterns, key: PatternKey, split: str, path: str, files: Mapping[str, str]
 ) -> Why | None:
     """Why a file is not read; None where it is something else of this data set.
 

@@ -1,7 +1,7 @@
 """A data set spec as a YAML file: the keys are the fields of `DatasetSpec`, nothing else.
 
 Strict: an unknown, missing or doubled key and a value of another kind raise, and the error names
-the file, the key, the rule and the remedy. docs/your-own-data.md has a commented example.
+the file, the key, the rule and the remedy. docs/start/your-own-data.md has a commented example.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from daformer_lib.foreign_files import HEAD, page_or_pointer
 from daformer_lib.specs.dataset_spec import DatasetSpec
 from daformer_lib.texts import nearest, printable, shortened
 
-EXAMPLE = "docs/your-own-data.md"
+EXAMPLE = "docs/start/your-own-data.md"
 MAX_BYTES = 2**20  # of a file: ids and colours of 255 classes need a few thousand
 MAX_DEPTH = 8  # of lists and mappings in one another: a palette has three
 FIELDS = {field.name: field for field in dataclasses.fields(DatasetSpec) if field.name != "origin"}

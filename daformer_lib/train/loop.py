@@ -17,8 +17,8 @@ from lightning.fabric import Fabric
 
 from daformer_lib.batch import TrainBatch
 from daformer_lib.config import Experiment
+from daformer_lib.data.changes.run_data import note_data
 from daformer_lib.data.loaders import training_batches
-from daformer_lib.data.run_data import note_data
 from daformer_lib.machine import keep_memory, machine
 from daformer_lib.means import json_number
 from daformer_lib.progress import Report, silent

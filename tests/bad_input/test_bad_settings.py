@@ -110,7 +110,7 @@ CASES = [
     ("an unknown data set to check", lambda p: ("check-data", "--datasets", "cityscape"),
      r"unknown data set 'cityscape' .*did you mean .*cityscapes"),
     ("a spec file that is not there", lambda p: ("inspect-data", "none.yaml"),
-     r"no spec file at none\.yaml; docs/your-own-data\.md says how to write one"),
+     r"no spec file at none\.yaml; docs/start/your-own-data\.md says how to write one"),
     ("no sample", lambda p: (*spec()(p), "--sample", "0"), r"sample 0 must be at least 1"),
     ("a crop of nothing", lambda p: (*spec()(p), "--crop", "0", "64"), r"crop 0 must be at least"),
     ("a batch of nothing", predict("--batch", "0"), r"batch 0 must be at least 1"),

@@ -115,7 +115,7 @@ def test_rows_of_the_statistics_follow_the_chosen_stems(tiny_pair):
 
 
 @pytest.mark.parametrize(
-    ("name", "remedy"), [("minigta", "make-mini"), ("cityscapes", r"docs/real-data\.md")]
+    ("name", "remedy"), [("minigta", "make-mini"), ("cityscapes", r"docs/start/real-data\.md")]
 )
 def test_a_missing_folder_says_what_is_expected(tmp_path, name, remedy):
     spec = get_spec(name)

@@ -15,7 +15,8 @@ from PIL import Image
 
 from daformer_lib import files
 from daformer_lib.config import DataConfig
-from daformer_lib.data import inputs, prepared
+from daformer_lib.data import prepared
+from daformer_lib.data.changes import inputs
 from daformer_lib.data.datasets import SegmentationDataset
 from daformer_lib.data.intake import prepare_cache
 from daformer_lib.data.intake.convert import convert

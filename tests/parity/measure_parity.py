@@ -1,8 +1,8 @@
 """How far from the authors' outputs we are: runs the parity tests and records every comparison.
 
 python -m tests.parity.measure_parity prints, for each test and tolerance, the largest absolute and
-relative difference and the share of the tolerance it uses: the numbers of docs/parity.md. With
---each, every case of a parametrised test has its own line; other arguments go to pytest.
+relative difference and the share of the tolerance it uses: the numbers of docs/method/parity.md.
+With --each, every case of a parametrised test has its own line; other arguments go to pytest.
 """
 
 from __future__ import annotations

@@ -312,7 +312,9 @@ def test_a_recipe_takes_the_files_classes(write):
 
 
 def test_the_documents_example_is_a_spec_and_every_key_is_explained(write):
-    text = (Path(__file__).parents[2] / "docs" / "your-own-data.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "start" / "your-own-data.md").read_text(
+        encoding="utf-8"
+    )
     spec = load_spec(write(text.split("```yaml\n")[1].split("```")[0]))
     assert spec.name == "fields_summer" and spec.id_map == {0: 0, 255: 1}
     hidden = {"ignore", "stand_in_for"}  # nothing that a user sets

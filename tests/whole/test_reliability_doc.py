@@ -1,4 +1,4 @@
-"""docs/reliability.md names tests; each of them exists, and so does what the page says about."""
+"""docs/use/reliability.md names tests; each exists, and so does what the page says about."""
 
 import ast
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "reliability.md").read_text()
+PAGE = (ROOT / "docs" / "use" / "reliability.md").read_text()
 NAMED = sorted(set(re.findall(r"(tests/[\w/]+\.py)::(\w+)", PAGE)))
 
 

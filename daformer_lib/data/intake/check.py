@@ -1,7 +1,7 @@
 """Is a data set all there, in the right place, and converted? What is missing, and what to do.
 
-Expected numbers are those that the data sets' own pages publish (docs/real-data.md). Only names are
-looked at, so this takes seconds; whether files are whole is what the conversion finds out.
+Expected numbers are those that the data sets' own pages publish (docs/start/real-data.md). Only
+names are looked at, so this takes seconds; the conversion finds out whether files are whole.
 """
 
 from __future__ import annotations

@@ -24,14 +24,19 @@ import cv2
 import numpy as np
 
 from daformer_lib import files
+from daformer_lib.data.changes.conversion_record import (
+    Record,
+    read_record,
+    record_path,
+    write_record,
+)
+from daformer_lib.data.changes.inputs import ABSENT, Seen, look, same_content, stamp
 from daformer_lib.data.class_stats import (
     ClassStats,
     count_pixels,
     read_class_stats,
     write_class_stats,
 )
-from daformer_lib.data.conversion_record import Record, read_record, record_path, write_record
-from daformer_lib.data.inputs import ABSENT, Seen, look, same_content, stamp
 from daformer_lib.data.on_disk import image_stems, label_stems, reading_notes, remedy
 from daformer_lib.image_rules import Header, as_shown
 from daformer_lib.progress import Progress, Report, silent

@@ -24,7 +24,7 @@ class DilatedDepthwise(nn.Conv2d):
 
     With dilation d an output sees only every d-th row and column, so the map falls apart into d x d
     small ones that an undilated convolution handles. Channels last, PyTorch's CPU kernel for that
-    is fast, and the one for dilated convolutions up to 20 times slower (docs/speed.md).
+    is fast, and the one for dilated convolutions up to 20 times slower (docs/use/speed.md).
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class Pointwise(nn.Conv2d):
     """A 1x1 convolution; of a channels-last map on a CPU a matrix product: same arithmetic.
 
     PyTorch's own hands back a gradient in the other layout, and the BatchNorm before it then takes
-    ten times as long to walk back as its convolution (docs/speed.md).
+    ten times as long to walk back as its convolution (docs/use/speed.md).
     """
 
     def forward(self, x: Tensor) -> Tensor:

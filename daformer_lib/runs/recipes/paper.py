@@ -32,7 +32,7 @@ class PaperRecipe:
 
 
 def network(encoder: str, decoder: str) -> ModelConfig:
-    """With ImageNet weights under the authors' file names; docs/real-data.md says from where."""
+    """With ImageNet weights under the authors' file names (docs/start/real-data.md: from where)."""
     return ModelConfig(encoder, decoder, pretrained=f"pretrained/{encoder}.pth")
 
 

@@ -35,7 +35,7 @@ def test_nothing_there_names_the_place_and_the_page(tmp_path):
     assert not found.ok and found.images == 0
     assert "expected files like" in found.problems[0]
     assert str(tmp_path / "gta" / "images" / "<name>.png") in found.problems[0]
-    assert "docs/real-data.md" in found.problems[0]
+    assert "docs/start/real-data.md" in found.problems[0]
     assert found.row() == ("gta/train", "0 of 24,966", "0", "0", "none")
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from daformer_lib import cli, files
+from daformer_lib.data.changes.conversion_record import record_path
 from daformer_lib.data.class_stats import read_class_stats
-from daformer_lib.data.conversion_record import record_path
 from daformer_lib.data.intake.convert import convert
 from daformer_lib.data.intake.prepare import bring_up_to_date, prepare
 from daformer_lib.runs import recipes

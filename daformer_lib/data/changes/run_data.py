@@ -1,7 +1,7 @@
 """Which data a run began with, so that other files under the same names do not go unsaid.
 
 data.json in the run's folder holds a fingerprint of each split: of what its images and train ids
-hold where they are converted (`data/conversion_record.py`), else of its images' names and sizes.
+hold where they are converted (`conversion_record.py`), else of its images' names and sizes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import warnings
 from pathlib import Path
 
 from daformer_lib.config import Experiment
-from daformer_lib.data.conversion_record import read_record
-from daformer_lib.data.inputs import stamp
+from daformer_lib.data.changes.conversion_record import read_record
+from daformer_lib.data.changes.inputs import stamp
 from daformer_lib.files import read_json, write_json
 from daformer_lib.specs import DatasetSpec, get_spec, get_specs
 from daformer_lib.texts import printable

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from daformer_lib import files
-from daformer_lib.data import inputs
+from daformer_lib.data.changes import inputs
+from daformer_lib.data.changes.conversion_record import read_record, record_path
 from daformer_lib.data.class_stats import read_class_stats, stats_path
-from daformer_lib.data.conversion_record import read_record, record_path
 from daformer_lib.data.intake import convert as module
 from daformer_lib.data.intake.check import check_split
 from daformer_lib.data.intake.convert import convert, outdated

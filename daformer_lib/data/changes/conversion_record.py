@@ -19,8 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from daformer_lib import files
-from daformer_lib.data.class_stats import part_mark
-from daformer_lib.data.inputs import CONTENT_BYTES, Seen
+from daformer_lib.data.changes.inputs import CONTENT_BYTES, Seen
 from daformer_lib.specs import DatasetSpec
 
 READING = 1  # raise it when label files are read or mapped by other rules: all are compared again
@@ -49,7 +48,7 @@ class Record:
 
 
 def record_path(spec: DatasetSpec, data_root: str | Path, split: str) -> Path:
-    return spec.root(data_root) / f".conversion_{part_mark(spec)}{split}.npz"
+    return spec.root(data_root) / f".conversion_{spec.part_mark}{split}.npz"
 
 
 def write_record(spec: DatasetSpec, data_root: str | Path, split: str, record: Record) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from daformer_lib import files
+from daformer_lib.data.changes.run_data import FILE, fingerprints, note_data
 from daformer_lib.data.intake.convert import convert
-from daformer_lib.data.run_data import FILE, fingerprints, note_data
 from daformer_lib.runs.batch import run_all
 from daformer_lib.runs.folder import run_folder
 from daformer_lib.specs import get_spec

@@ -1,0 +1,1 @@
+"""Whether files have changed since they were converted, prepared or trained on."""
