@@ -8,6 +8,8 @@ TORCH_INDEX ?=
 VENV    := .venv
 RUN     := $(VENV)/bin/python
 STAMP   := $(VENV)/.installed
+# Compiled at once: where Python writes no bytecode, each process would do it again (10 s each).
+UV_INSTALL = $(RUN) -m uv pip install --quiet --python $(RUN) --compile-bytecode
 NBVAL    = DAFORMER_PROFILE=smoke DAFORMER_BATCH=1 OMP_NUM_THREADS=1 $(RUN) -m pytest --nbval-lax \
 	   --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 600 \
 	   -n 2 --dist loadscope -p no:cacheprovider
@@ -20,9 +22,9 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet uv
 	$(if $(TORCH_INDEX),grep -vE '^(torch|torchvision|nvidia-|cuda-|triton)' requirements.lock > $(VENV)/cpu.lock && \
-	  $(RUN) -m uv pip install --quiet --python $(RUN) --index-url $(TORCH_INDEX) torch torchvision && \
-	  $(RUN) -m uv pip install --quiet --python $(RUN) -r $(VENV)/cpu.lock,$(RUN) -m uv pip install --quiet -r requirements.lock)
-	$(RUN) -m uv pip install --quiet --python $(RUN) --no-deps --editable .
+	  $(UV_INSTALL) --index-url $(TORCH_INDEX) torch torchvision && \
+	  $(UV_INSTALL) -r $(VENV)/cpu.lock,$(UV_INSTALL) -r requirements.lock)
+	$(UV_INSTALL) --no-deps --editable .
 	@touch $@
 
 help:  ## this list

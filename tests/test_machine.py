@@ -20,6 +20,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 @pytest.mark.skipif(sys.platform != "linux", reason="an option of glibc")
 def test_memory_that_is_kept_is_not_brought_in_again():
     def faults(how):

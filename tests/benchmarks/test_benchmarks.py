@@ -49,6 +49,7 @@ def test_works_take_turns():
     assert seen == ["a", "b", "a", "b"] and set(best) == {"a", "b"}
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_operations_and_bytes_are_counted_without_running():
     from benchmarks.counts import forward_cost, step_costs
 

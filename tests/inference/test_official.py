@@ -89,6 +89,7 @@ def confusion_by_hand(checkpoint, part, tree):
     return confusion, ties
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 @pytest.mark.parametrize("part", ["model", "ema_model"])
 def test_a_checkpoint_scores_as_by_hand(checkpoint, tree, part, capsys):
     arguments = ["evaluate-official", "--checkpoint", str(checkpoint), *NETWORK]
@@ -124,6 +125,7 @@ def test_means_of_16_and_13_classes_by_hand():
     assert "55.4" in acdc.splitlines()[-2] and "test split" in acdc
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_export_round_trip(checkpoint, tree, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["export-test", "--checkpoint", str(checkpoint), *NETWORK, "--data-root", str(tree)]

@@ -61,11 +61,13 @@ def assert_agrees(path, network, shape):
     assert (found.argmax(1) == wanted.argmax(1)).mean() > 0.999
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 @pytest.mark.parametrize("shape", [(1, 3, 32, 32), (2, 3, 96, 64), (1, 3, 77, 131)])
 def test_any_size_and_batch_give_torchs_logits(model, exported, shape):
     assert_agrees(exported, model.network, shape)
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_the_file_says_what_it_means_and_not_where_it_was_made(exported):
     session = ort.InferenceSession(exported)
     assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]
@@ -77,6 +79,7 @@ def test_the_file_says_what_it_means_and_not_where_it_was_made(exported):
         assert trace not in data
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_a_fixed_size(model, tmp_path):
     assert export_onnx(model, tmp_path / "fixed.onnx", size=(64, 96)) < 1e-3
     shape = ort.InferenceSession(tmp_path / "fixed.onnx").get_inputs()[0].shape

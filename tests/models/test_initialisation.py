@@ -11,6 +11,7 @@ from daformer_lib.models.checkpoints.official_names import official_name
 STATS = json.loads((Path(__file__).parents[1] / "golden" / "init_stats.json").read_text())
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 @pytest.mark.parametrize("name", STATS)
 def test_every_parameter_has_the_authors_distribution(golden_segmentor, name):
     torch.manual_seed(0)

@@ -31,6 +31,7 @@ def test_encoder_keys(golden_encoder, name):
     assert sum(p.numel() for p in encoder.parameters()) == KEYS["backbones"][name]["params"]
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 @pytest.mark.parametrize("name", KEYS["models"])
 def test_segmentor_keys(golden_segmentor, name):
     with torch.device("meta"):

@@ -18,7 +18,7 @@ PROMISED = 1e-5  # largest difference, in standard deviations of the authors' ar
 PRECISIONS = {"double": torch.float64, "single": torch.float32}
 
 
-@pytest.fixture(params=PRECISIONS)
+@pytest.fixture(params=["single", pytest.param("double", marks=pytest.mark.notebook)])
 def precise(request):
     """precise(network) -> the same in one of the precisions, and the tolerance that it leaves."""
 

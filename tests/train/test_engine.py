@@ -106,6 +106,7 @@ def assert_same_steps(losses, gradients, alone, nudged):
         torch.testing.assert_close(gradients[0][name], gradient, rtol=1e-3, atol=1e-5, msg=name)
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_the_made_batch_tells_the_reductions_apart(worker, alone):
     """Else the tests below could pass without them."""
     learner, losses, _ = alone
@@ -122,6 +123,7 @@ def test_the_made_batch_tells_the_reductions_apart(worker, alone):
     )
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_two_parts_of_one_image_are_a_batch_of_two(worker, smoke, alone, nudged):
     experiment = plain_of(smoke, accumulate=2)
     _, losses, gradients = worker.steps(experiment, PlainEngine())

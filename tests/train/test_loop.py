@@ -24,6 +24,7 @@ def assert_same(a, b):
         assert torch.equal(a[name], b[name]), name
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_stop_and_resume_is_exact(smoke, tmp_path):
     whole = train(smoke(), tmp_path / "whole")
     # Stop off the checkpoint grid and off the logging grid.
@@ -42,6 +43,7 @@ def test_stop_and_resume_is_exact(smoke, tmp_path):
     assert [e.to_dict() for e in whole.evaluations] == [e.to_dict() for e in parts.evaluations]
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_same_seed_same_weights_whatever_the_workers_and_folder(smoke, tmp_path):
     one = train(smoke(train={"steps": 3}), tmp_path / "one")
     two = train(smoke(train={"steps": 3}, data={"workers": 1}), tmp_path / "two")
@@ -59,6 +61,7 @@ def test_runs_without_a_teacher(smoke, tmp_path, row):
         run.teacher_weights()
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_it_learns(smoke, tmp_path):
     """60 steps on 24 scenes: the loss falls by half and road, sky and building are found."""
     changes = {

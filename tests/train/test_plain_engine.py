@@ -10,6 +10,7 @@ from daformer_lib.train.step import build_learner, training_step
 pytestmark = pytest.mark.numeric
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_both_engines_give_the_same_weights(smoke):
     experiment = smoke(train={"accumulate": 2})
     students = []

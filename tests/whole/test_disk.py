@@ -42,6 +42,7 @@ class Full:
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_a_full_disk_keeps_the_last_checkpoint(smoke, tmp_path, monkeypatch, capsys):
     experiment = run_of(smoke, tmp_path / "run")
     checkpoints = []
@@ -76,6 +77,7 @@ def test_a_place_that_cannot_be_written(smoke, tmp_path, monkeypatch, capsys, nu
     assert not (tmp_path / "run" / "checkpoints" / "last.pt").exists()
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.notebook)])
 def test_data_that_vanish(smoke, smoke_data, tmp_path, monkeypatch, capsys, workers):
     root = tmp_path / "data"

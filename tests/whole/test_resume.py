@@ -87,13 +87,16 @@ def test_the_comparison_finds_one_changed_number():
         assert_same(state, other)
 
 
-@pytest.mark.parametrize("row", ["daformer", "source_only"])
+@pytest.mark.parametrize(
+    "row", [pytest.param("daformer", marks=pytest.mark.notebook), "source_only"]
+)
 def test_the_whole_state_is_the_same(smoke, undisturbed, tmp_path, row):
     """Stopped between two checkpoints and two rows of the log."""
     train(smoke(row, train=SHORT), tmp_path / "parts", stop_after=3)
     assert_same_run(undisturbed(row), train(smoke(row, train=SHORT), tmp_path / "parts"))
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_tensorboard_shows_every_step_whatever_the_old_file_is_called(smoke, undisturbed, tmp_path):
     """Files are read by name; two starts within a second may be named the wrong way round."""
     train(smoke("source_only", train=SHORT), tmp_path / "parts", stop_after=3)
@@ -115,6 +118,7 @@ def test_the_whole_state_is_the_same_with_workers(smoke, undisturbed, tmp_path, 
 RARELY = SHORT | {"checkpoint_every": 5}
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_a_signal_ends_the_step_and_saves(smoke, undisturbed, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
 
@@ -189,6 +193,7 @@ def copy_of(folder, place):
             target.write_bytes(path.read_bytes())
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_going_on_from_the_one_before_ends_the_same(smoke, undisturbed, stopped, tmp_path):
     copy_of(stopped, tmp_path / "run")
     last = tmp_path / "run" / "checkpoints" / "last.pt"

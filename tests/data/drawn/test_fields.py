@@ -63,6 +63,7 @@ def test_the_yaml_files_say_what_the_kit_says(data_root):
         check_same_classes([FIELD_SPECS[f"summer_{kind}"], FIELD_SPECS[f"autumn_{kind}"]])
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_trees_change_their_colour_and_the_land_has_a_long_tail():
     hue, pixels = {}, np.zeros(6, np.int64)
     for season in ("summer", "autumn"):

@@ -100,6 +100,7 @@ def test_two_folders_get_the_same_bytes(data_root, tmp_path):
     assert hashes(tmp_path / "minigta") == hashes(data_root / "minigta")
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_two_workers_write_what_one_does(data_root, tmp_path):
     counts = MiniCounts(minigta=18)  # more than one chunk
     make_mini(tmp_path / "two", ("minigta",), counts, seed=3, workers=2)

@@ -65,6 +65,7 @@ def test_unknown_domain_names_the_known_ones():
         draw_scene("minimoon", "train", 0)
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_target_has_all_19_classes_and_the_bonnet_is_ignored():
     seen, index = set(), 0
     while len(seen) < 19 and index < 60:
@@ -76,6 +77,7 @@ def test_target_has_all_19_classes_and_the_bonnet_is_ignored():
     assert seen == set(range(19))
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_synthia_stand_in_has_its_16_classes_only():
     absent = {CLASS["terrain"], CLASS["truck"], CLASS["train"]}
     for index in range(12):
@@ -86,6 +88,7 @@ def test_synthia_stand_in_has_its_16_classes_only():
     assert not {"draw_truck", "draw_tram"} & kinds
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_source_is_long_tailed_in_images():
     counts = Counter(name for index in range(700) for name in drawings("minigta", index))
     share = {name: count / 700 for name, count in counts.items()}
@@ -94,6 +97,7 @@ def test_source_is_long_tailed_in_images():
         assert 0.02 < share[name] < 0.09, name
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_source_is_long_tailed_in_pixels():
     rare = ("train", "motorcycle", "bicycle", "rider", "traffic light")
     pixels, scenes = np.zeros(19), 130
@@ -114,6 +118,7 @@ def test_target_shows_rare_classes_more_often():
         assert 0.12 < counts[name] / 300 < 0.4, name
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 def test_target_is_the_duller_of_the_two():
     def colourfulness(domain: str) -> float:
         images = np.stack([draw_scene(domain, "train", i)[0] for i in range(12)]).astype(float)

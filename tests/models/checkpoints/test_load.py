@@ -23,6 +23,7 @@ def assert_same(one, two):
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 @pytest.mark.parametrize(
     ("encoder", "decoder"),
     [

@@ -261,6 +261,7 @@ def test_every_row_survives_json_and_has_its_own_key():
     assert built["table5_rcs_uda"].key != built["table5_rcs_uniform_uda"].key
 
 
+@pytest.mark.notebook  # not in make check: takes seconds
 @pytest.mark.parametrize("network", NETWORKS, ids="-".join)
 def test_every_network_builds_with_the_authors_parameter_count(network, golden):
     config = recipes.experiment("table6_daformer_uda", "full").model
