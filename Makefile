@@ -64,9 +64,9 @@ study: $(STAMP)  ## the committed multi-seed results again (about an hour and a 
 bench: $(STAMP)  ## speed and memory, as ratios: benchmarks/results
 	$(RUN) -m benchmarks
 
-pretrain: $(STAMP)  ## the shipped weights of the tiny encoders again
-	$(RUN) -m daformer_lib pretrain-mini --encoder tiny_mit
-	$(RUN) -m daformer_lib pretrain-mini --encoder tiny_resnet
+pretrain: $(STAMP)  ## the shipped weights of the tiny encoders again (45 minutes)
+	for strength in weak strong; do for encoder in tiny_mit tiny_resnet; do \
+	  $(RUN) -m daformer_lib pretrain-mini --encoder $$encoder --strength $$strength || exit 1; done; done
 
 house: $(STAMP)  ## docs/extend: picture and tables of the packages, from their imports
 	$(RUN) -m tests.house

@@ -53,7 +53,8 @@ class ModelConfig:
     encoder: str = "mit_b5"
     decoder: str = "daformer"
     num_classes: int = CITYSCAPES.num_classes
-    pretrained: str | None = None  # None = random, "shipped" = weights/<encoder>, or a path
+    # None = random; "strong", "weak" or its old name "shipped" = those of the kit; or a path.
+    pretrained: str | None = None
     drop_path: float = 0.1  # stochastic depth at the deepest block
     dropout: float = 0.1  # channels, before the classifier
 
@@ -253,6 +254,8 @@ class Experiment:
             values["data"].pop(place)
         if values["train"]["accumulate"] == 1:  # as it was before there was a choice
             values["train"].pop("accumulate")
+        if values["model"]["pretrained"] == "weak":  # one thing, two names
+            values["model"]["pretrained"] = "shipped"
         for way in ("channels_last", "fused", "checkpointing", "compile"):  # the same, faster
             values["train"].pop(way)
         names = [*source_names(self.data.source), self.data.target]

@@ -111,6 +111,9 @@ def _shown(text: bytes) -> str:
 
 def _container(path: Path, head: bytes) -> Foreign | None:
     """Files of other programs, and weights under the ending of another format."""
+    if _is_safetensors(head):  # first: these may begin with any byte, a count of the header's
+        named = path.with_suffix(".safetensors")
+        return None if path == named else _renamed("a safetensors file", named)
     for begin, kind in KINDS.items():
         if head.startswith(begin):
             unpack = "unpack it and name the weight file in it" if "archive" in kind else AGAIN
@@ -122,8 +125,6 @@ def _container(path: Path, head: bytes) -> Foreign | None:
             "is an ONNX graph, which this kit writes and does not read",
             "name the .pth or .safetensors file that it was made from",
         )
-    if _is_safetensors(head) and path.suffix != ".safetensors":
-        return _renamed("a safetensors file", path.with_suffix(".safetensors"))
     if head.startswith(b"PK") and zipfile.is_zipfile(path) and (found := _zip(path)):
         return found
     if head.startswith((b"PK\3\4", b"\x80")) and path.suffix == ".safetensors":

@@ -201,3 +201,14 @@ def test_a_header_that_lies_about_its_size_is_not_read_into_memory(tmp_path):
     path = tmp_path / "w.safetensors"
     path.write_bytes(struct.pack("<Q", 2**40) + json.dumps({"a": 1}).encode())
     refused(read_weights, path, "is cut short: 16 of 1,099,511,627,784 bytes")
+
+
+@pytest.mark.parametrize("length", [0x80, 0x0280, 0x8880, 0x1208])
+def test_weights_whose_header_has_any_length_are_weights(tmp_path, length):
+    """Its low byte comes first: 0x80 begins torch.save's old format, 8 an ONNX graph."""
+    tensor, path = torch.zeros(2), tmp_path / "w.safetensors"
+    plain = len(save({"a": tensor}, {"note": ""})) - 16  # length, and the tensor's bytes
+    path.write_bytes(save({"a": tensor}, {"note": "x" * (length - plain)}))
+    assert int.from_bytes(path.read_bytes()[:8], "little") == length
+    assert not_weights(path) is None
+    assert torch.equal(read_weights(path)["a"], tensor)

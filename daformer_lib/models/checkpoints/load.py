@@ -25,6 +25,8 @@ NETWORKS: tuple[Part, ...] = (
     "imnet_model",
 )  # student, teacher, ImageNet model
 SHIPPED = Path(__file__).resolve().parents[2] / "weights"
+# Values of `ModelConfig.pretrained` that name shipped weights -> strength (train/pretrain.py).
+PRIORS = {"strong": "strong", "weak": "weak", "shipped": "weak"}
 # Files older than PyTorch 0.4.1 lack this counter, which no computation reads.
 _NEVER_READ: tuple[str, ...] = ("num_batches_tracked",)
 _CLASSIFIERS = ("head.", "fc.")  # ImageNet classifiers in encoder files: expected, and dropped
@@ -57,12 +59,14 @@ def export_official(segmentor: nn.Module) -> StateDict:
 
 
 def load_pretrained(segmentor: nn.Module, pretrained: str, encoder_name: str) -> None:
-    """`ModelConfig.pretrained`: "shipped", or what `load_official` takes, or our own encoder."""
-    path = SHIPPED / f"{encoder_name}.safetensors" if pretrained == "shipped" else Path(pretrained)
-    if pretrained == "shipped" and not path.is_file():
+    """`ModelConfig.pretrained`: one of `PRIORS`, a file of ours, or what `load_official` takes."""
+    ours = pretrained in PRIORS
+    path = SHIPPED / shipped_name(encoder_name, PRIORS[pretrained]) if ours else Path(pretrained)
+    if ours and not path.is_file():
         shipped = sorted(file.stem for file in SHIPPED.glob("*.safetensors"))
         raise FileNotFoundError(
-            f"no weights are shipped for encoder {encoder_name!r}; shipped: {shipped}. Give "
+            f"no {PRIORS[pretrained]} weights are shipped for encoder {encoder_name!r}; shipped: "
+            f"{shipped}. Give "
             "`pretrained` the path of a weight file, or None for random weights"
         )
     if path.suffix == ".safetensors":
@@ -70,7 +74,12 @@ def load_pretrained(segmentor: nn.Module, pretrained: str, encoder_name: str) ->
         if state.keys() == segmentor.encoder.state_dict().keys():
             segmentor.encoder.load_state_dict(state)
             return
-    load_official(segmentor, pretrained if pretrained != "shipped" else path)
+    load_official(segmentor, path if ours else pretrained)
+
+
+def shipped_name(encoder: str, strength: str) -> str:
+    """The file of a pretrained tiny encoder; the first version has no strength in its name."""
+    return f"{encoder}.safetensors" if strength == "weak" else f"{encoder}.{strength}.safetensors"
 
 
 def _read(source: str | Path | Mapping[str, Tensor]) -> tuple[StateDict, str]:

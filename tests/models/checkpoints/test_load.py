@@ -170,6 +170,18 @@ def test_shipped_weights(shipped, tmp_path):
         build(7, ModelConfig("mit_b0", pretrained="shipped"))
 
 
+def test_the_strengths_of_shipped_weights(shipped, tmp_path):
+    """The weak ones have their old name too, in configurations as in files."""
+    assert_same(build(5, ModelConfig("tiny_mit", pretrained="weak")).encoder, shipped)
+    strong = build(8, ModelConfig("tiny_mit")).encoder.half()
+    save_file(strong.state_dict(), tmp_path / "tiny_mit.strong.safetensors")
+    assert_same(build(9, ModelConfig("tiny_mit", pretrained="strong")).encoder, strong.float())
+    with pytest.raises(
+        FileNotFoundError, match="no strong weights are shipped for enc"
+    ):
+        build(7, ModelConfig("tiny_resnet", pretrained="strong"))
+
+
 def test_pretrained_in_the_authors_format(tmp_path):
     ours = build(0)
     path = tmp_path / "segformer.safetensors"

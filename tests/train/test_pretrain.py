@@ -1,0 +1,57 @@
+"""The stand-in for ImageNet: what is written, and that a target domain has no part in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from daformer_lib.config import Experiment, ModelConfig
+from daformer_lib.data.drawn.kit import palettes, styles
+from daformer_lib.data.drawn.objects import OBJECT_CLASSES, draw_object
+from daformer_lib.files import read_json
+from daformer_lib.models import build_segmentor
+from daformer_lib.models.checkpoints import load
+from daformer_lib.train.pretrain import PRETRAININGS, PretrainConfig, pretrain, save_pretrained
+
+TINY = PretrainConfig(images=40, held_out=20, steps=2, batch_size=4, strength="strong", half=True)
+
+
+@pytest.mark.notebook  # draws and trains
+def test_what_is_written_is_what_a_network_starts_from(tmp_path, monkeypatch):
+    encoder, log = pretrain(TINY)
+    path = save_pretrained(encoder, TINY, log, tmp_path)
+    assert path.name == "tiny_mit.strong.safetensors"
+    assert read_json(tmp_path / "tiny_mit.strong.json")["config"]["strength"] == "strong"
+    assert [row["held_out_accuracy"] for row in log][-1:] and log[-1]["rounded_to"] == "float16"
+    monkeypatch.setattr(load, "SHIPPED", tmp_path)
+    loaded = build_segmentor(ModelConfig("tiny_mit", pretrained="strong")).encoder.state_dict()
+    assert all(torch.equal(loaded[name], t) for name, t in encoder.state_dict().items())
+
+
+def test_both_encoders_see_the_same_images_for_as_many_steps():
+    mit, resnet = (PRETRAININGS[e, "strong"] for e in ("tiny_mit", "tiny_resnet"))
+    assert replace(mit, encoder="tiny_resnet") == resnet
+
+
+def test_the_weak_prior_has_two_names_and_one_key():
+    key = lambda prior: Experiment("x", model=ModelConfig("tiny_mit", pretrained=prior)).key
+    assert key("weak") == key("shipped") != key("strong")
+
+
+def test_the_targets_colours_and_no_domains_style_have_a_part_in_it(monkeypatch):
+    """A quarter of the crops has the game's colours, which the source shows as well."""
+    before = [draw_object(i) for i in range(2 * len(OBJECT_CLASSES))]
+    black = palettes.Swatch(((0, 0, 0),), 0)
+    for name in palettes.CAMERA:
+        monkeypatch.setitem(palettes.CAMERA, name, black)
+    for name in styles.STYLES:
+        monkeypatch.setitem(styles.STYLES, name, None)
+    for name in ("MINIGTA", "MINISYNTHIA", "MINICITYSCAPES"):
+        monkeypatch.setattr(styles, name, None)
+    after = [draw_object(i) for i in range(2 * len(OBJECT_CLASSES))]
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+        np.testing.assert_array_equal(one.mask, other.mask)
