@@ -138,6 +138,6 @@ def one_hot_downscale(label: Tensor, factor: int, min_share: float, num_classes:
 @torch.no_grad()
 def average_teacher(learner: Learner, step: int) -> None:
     teacher = learner.method.teacher
-    alpha = ema_alpha(step, teacher.decay)
+    alpha = ema_alpha(step, teacher.ema_decay)
     for ours, theirs in zip(teacher.model.parameters(), learner.network.parameters()):
         ours.copy_(alpha * ours + (1 - alpha) * theirs)

@@ -44,4 +44,4 @@ class TrainBatch(NamedTuple):
 
     source: Labelled  # the target's own labelled images in mode "oracle"
     target: Unlabelled | None  # None where the mode has no use for it (`config.NEEDS`)
-    files: tuple[str, ...]  # stems: the labelled ones, then the target's
+    stems: tuple[str, ...]  # the labelled ones, then the target's

@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, Callable[..., int | None]] = {
     "train": train.train,
     "train-run": train.train_run,
     "study": study.study,
+    "claims": study.claims,
     "evaluate": inference.evaluate,
     "evaluate-official": inference.evaluate_official,
     "export-test": inference.export_test,

@@ -1,4 +1,4 @@
-"""Many runs: study."""
+"""Many runs, and what they add up to: study, claims."""
 
 from __future__ import annotations
 
@@ -61,3 +61,14 @@ def study_command(
     command = f"python -m daformer_lib study --rows {' '.join(rows)}"
     command += f" --seeds {' '.join(map(str, seeds))} --profile {profile}"
     return command + "".join(f" --{name} {value}" for name, value in options.items() if value)
+
+
+def claims(folder: Path = Path("results")) -> None:
+    """Write CLAIMS.md: the paper's claims, and which of them the committed results show.
+
+    Args:
+        folder: with mini_study.json, of `study --results`.
+    """
+    from daformer_lib.runs.claims import write_claims
+
+    print(f"wrote {write_claims(folder)}")

@@ -113,17 +113,17 @@ def _warn_of_missing(
 
 
 def crop_until(
-    draw_crop: Callable[[], tuple[T, np.ndarray]],  # -> (crop, its label (H, W))
+    draw_box: Callable[[], tuple[T, np.ndarray]],  # -> (box, the label (H, W) in it)
     wanted: int,  # train id
     min_crop_pixels: int,
     max_loads: int = 11,
 ) -> tuple[T, int]:
-    """The first crop with more than ``min_crop_pixels`` of the class, else the last; its number.
+    """The first box with more than ``min_crop_pixels`` of the class, else the last; its number.
 
-    The check follows every draw but the last, so ``max_loads`` crops are drawn at most.
+    The check follows every draw but the last, so ``max_loads`` boxes are drawn at most.
     """
     for load in range(1, max_loads):
-        crop, label = draw_crop()
+        box, label = draw_box()
         if np.count_nonzero(label == wanted) > min_crop_pixels:
-            return crop, load
-    return draw_crop()[0], max_loads
+            return box, load
+    return draw_box()[0], max_loads

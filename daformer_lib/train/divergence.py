@@ -80,10 +80,10 @@ def _largest(models: Mapping[str, nn.Module]) -> tuple[float, str]:
 
 
 def _batch_causes(batch: TrainBatch, num_classes: int) -> Iterator[str]:
-    labelled = batch.files[: len(batch.source.image)]
+    labelled = batch.stems[: len(batch.source.image)]
     yield from _image_causes(batch.source.image, labelled)
     if batch.target is not None:
-        yield from _image_causes(batch.target.image, batch.files[len(labelled) :])
+        yield from _image_causes(batch.target.image, batch.stems[len(labelled) :])
     for label, file in zip(batch.source.label, labelled, strict=False):
         wrong = label[(label != IGNORE) & ((label < 0) | (label >= num_classes))]
         if wrong.numel():

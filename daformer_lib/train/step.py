@@ -126,7 +126,7 @@ def check_finite(
     for name, loss in losses.items():
         if not torch.isfinite(loss):
             raise Diverged(
-                f"step {step}: the {name} loss is {loss.item()}, with {', '.join(batch.files)}; "
+                f"step {step}: the {name} loss is {loss.item()}, with {', '.join(batch.stems)}; "
                 f"{cause()}. The last checkpoint is intact"
             )
 

@@ -42,7 +42,7 @@ def downscale_label(
 def masked_distance(
     features: Tensor, reference: Tensor, mask: Tensor, count: Tensor | None = None
 ) -> Tensor:
-    """Mean L2 distance over channels where `mask` holds; 0 for an empty mask.
+    """Eq. 9 without its weight: mean L2 distance over channels where `mask` holds; 0 for none.
 
     Args:
         features, reference: (B, C, h, w). mask: (B, h, w) bool.

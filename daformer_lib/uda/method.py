@@ -44,7 +44,7 @@ class Turn:
     student: nn.Module
     source: Labelled
     target: Unlabelled | None  # None where the mode has no use for it
-    config: Experiment
+    experiment: Experiment
     step: int
     teacher: Teacher | None = None
     anchor: ImageNetAnchor | None = None
@@ -55,7 +55,7 @@ class Turn:
     seen: dict[str, Any] = field(default_factory=dict)  # plan, pseudo, mixed: for later objectives
 
     def rng(self, stream: int) -> np.random.Generator:
-        return step_rng(self.config.train.seed, self.step, stream)
+        return step_rng(self.experiment.train.seed, self.step, stream)
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,9 @@ class Method:
 
 def source_objective(turn: Turn) -> Iterator[dict[str, Tensor]]:
     """Labelled images alone: the rows "source only" and "oracle"."""
-    weight = turn.config.uda.fd_weight
+    fd_weight = turn.experiment.uda.fd_weight
     shared = turn.ranks, turn.parts, turn.supervise
-    yield from source_parts(turn.student, turn.anchor, turn.source, weight, *shared)
+    yield from source_parts(turn.student, turn.anchor, turn.source, fd_weight, *shared)
 
 
 def daformer_objective(turn: Turn) -> Iterator[dict[str, Tensor]]:
@@ -118,7 +118,7 @@ def daformer_objective(turn: Turn) -> Iterator[dict[str, Tensor]]:
     networks = turn.student, turn.teacher, turn.anchor
     plan, rng = turn.replay.get("plan"), turn.rng(MIX)
     yield from daformer_losses(
-        *networks, turn.source, turn.target, turn.config.uda, rng, plan, turn.seen,
+        *networks, turn.source, turn.target, turn.experiment.uda, rng, plan, turn.seen,
         turn.ranks, turn.parts, turn.supervise,
     )  # fmt: skip
 

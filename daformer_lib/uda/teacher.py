@@ -29,12 +29,12 @@ class Teacher:
 
     Args:
         student: the network to follow; its forward returns (logits, features).
-        decay: upper bound of the EMA weight, in [0, 1).
+        ema_decay: upper bound of the EMA weight, in [0, 1).
     """
 
-    def __init__(self, student: nn.Module, decay: float) -> None:
+    def __init__(self, student: nn.Module, ema_decay: float) -> None:
         self.model = copy.deepcopy(student).requires_grad_(False)
-        self.decay = decay
+        self.ema_decay = ema_decay
         # Only dropout and DropPath are switched off: BatchNorm still uses batch statistics and
         # keeps its own running ones, as the authors' teacher does (facts sheet, 3).
         self.model.train()
@@ -45,7 +45,7 @@ class Teacher:
     @torch.no_grad()
     def update(self, student: nn.Module, step: int) -> None:
         """Eq. 5, before the forward passes of `step`, with the student's weights of step - 1."""
-        alpha = ema_alpha(step, self.decay)
+        alpha = ema_alpha(step, self.ema_decay)
         ours, theirs = list(self.model.parameters()), list(student.parameters())
         torch._foreach_mul_(ours, alpha)
         torch._foreach_add_(ours, theirs, alpha=1 - alpha)

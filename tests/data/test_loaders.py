@@ -38,7 +38,7 @@ def first(pair, count: int = 4, base: DataConfig = MINI, seed: int = 0, changes=
 
 def equal(a: TrainBatch, b: TrainBatch) -> bool:
     tensors = zip((*a.source, *(a.target or ())), (*b.source, *(b.target or ())), strict=True)
-    return a.files == b.files and all(torch.equal(x, y) for x, y in tensors)
+    return a.stems == b.stems and all(torch.equal(x, y) for x, y in tensors)
 
 
 def test_a_batch_has_the_agreed_shapes(tiny_pair):
@@ -49,7 +49,7 @@ def test_a_batch_has_the_agreed_shapes(tiny_pair):
     assert kinds == [torch.float32, torch.int64, torch.float32, torch.float32]
     assert (batch.source.weight == 1).all()
     assert set(batch.source.label.unique().tolist()) <= {*range(19), 255}
-    assert len(batch.files) == 4 and all(isinstance(name, str) for name in batch.files)
+    assert len(batch.stems) == 4 and all(isinstance(name, str) for name in batch.stems)
 
 
 @pytest.mark.parametrize("base", [MINI, PLAIN], ids=["rcs", "plain"])
@@ -92,7 +92,7 @@ def test_ranks_share_one_order(tiny_pair):
     for step, batch in enumerate(one):
         parts = torch.cat([rank[step].source.image for rank in ranks])
         assert torch.equal(parts, batch.source.image)
-        assert batch.files[:4] == ranks[0][step].files[:2] + ranks[1][step].files[:2]
+        assert batch.stems[:4] == ranks[0][step].stems[:2] + ranks[1][step].stems[:2]
     with pytest.raises(ValueError, match=r"rank 2 must lie in 0\.\.1"):
         Ranks(2, 2)
 
@@ -112,7 +112,7 @@ def test_modes(tiny_pair):
     for mode, labelled in (("source_only", "minigta"), ("oracle", "minicityscapes")):
         batch = first(tiny_pair, 1, PLAIN, mode=mode)[0]
         assert (
-            batch.target is None and set(batch.files) <= names[labelled] and len(batch.files) == 2
+            batch.target is None and set(batch.stems) <= names[labelled] and len(batch.stems) == 2
         )
     with pytest.raises(ValueError, match="mode 'sauce' is unknown; known"):
         first(tiny_pair, 1, mode="sauce")
@@ -120,13 +120,13 @@ def test_modes(tiny_pair):
 
 def test_without_rcs_an_epoch_shows_every_pair_once(tiny_pair):
     batches = first(tiny_pair, 16, PLAIN)  # 4 x 4 pairs in two epochs of 8 batches
-    pairs = [pair for b in batches for pair in zip(b.files[:2], b.files[2:], strict=True)]
+    pairs = [pair for b in batches for pair in zip(b.stems[:2], b.stems[2:], strict=True)]
     assert len(set(pairs[:16])) == 16 and Counter(pairs) == Counter(pairs[:16] * 2)
     assert pairs[:16] != pairs[16:], "a new order every epoch"
 
 
 def test_source_only_shows_every_image_once_an_epoch(tiny_pair):
-    names = [name for b in first(tiny_pair, 4, PLAIN, mode="source_only") for name in b.files]
+    names = [name for b in first(tiny_pair, 4, PLAIN, mode="source_only") for name in b.stems]
     assert sorted(names[:4]) == sorted(names[4:]) == ["00001", "00002", "00003", "00004"]
 
 
@@ -149,7 +149,7 @@ def test_rcs_crops_again_until_the_drawn_class_is_seen(tiny_pair):
 
 
 def test_without_rcs_targets_follow_the_pair_and_with_it_they_are_uniform(tiny_pair):
-    counts = Counter(name for b in first(tiny_pair, 200) for name in b.files[2:])
+    counts = Counter(name for b in first(tiny_pair, 200) for name in b.stems[2:])
     assert len(counts) == 4 and max(counts.values()) < 1.5 * min(counts.values())
 
 
@@ -160,7 +160,7 @@ def test_crops_flip_half_the_time(tiny_pair):
     index = {stem: i for i, stem in enumerate(dataset.stems)}
     flipped = 0
     for batch in islice(training_batches(data, source, target, 0), 100):
-        for image, name in zip(batch.source.image, batch.files[:2], strict=True):
+        for image, name in zip(batch.source.image, batch.stems[:2], strict=True):
             straight = transforms.to_tensors(*dataset.load(index[name]))[0]
             is_flipped = torch.equal(image, straight.flip(-1))
             assert is_flipped or torch.equal(image, straight)

@@ -17,8 +17,6 @@ from daformer_lib.specs import MINICITYSCAPES
 
 ort = pytest.importorskip("onnxruntime")
 
-pytestmark = pytest.mark.numeric
-
 
 class Small(torch.nn.Module):
     """A network that is exported in a second: two convolutions, logits at half the size."""
@@ -61,6 +59,7 @@ def assert_agrees(path, network, shape):
     assert (found.argmax(1) == wanted.argmax(1)).mean() > 0.999
 
 
+@pytest.mark.numeric
 @pytest.mark.notebook  # not in make check: takes seconds
 @pytest.mark.parametrize("shape", [(1, 3, 32, 32), (2, 3, 96, 64), (1, 3, 77, 131)])
 def test_any_size_and_batch_give_torchs_logits(model, exported, shape):

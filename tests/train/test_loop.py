@@ -11,8 +11,6 @@ from daformer_lib.runs import Run
 from daformer_lib.train import train
 from daformer_lib.train.step import Diverged, check_finite
 
-pytestmark = pytest.mark.numeric
-
 
 def weights(run, which="student"):
     return run.student_weights() if which == "student" else run.teacher_weights()
@@ -24,6 +22,7 @@ def assert_same(a, b):
         assert torch.equal(a[name], b[name]), name
 
 
+@pytest.mark.numeric
 @pytest.mark.notebook  # not in make check: takes seconds
 def test_stop_and_resume_is_exact(smoke, tmp_path):
     whole = train(smoke(), tmp_path / "whole")
@@ -61,6 +60,7 @@ def test_runs_without_a_teacher(smoke, tmp_path, row):
         run.teacher_weights()
 
 
+@pytest.mark.numeric
 @pytest.mark.notebook  # not in make check: takes seconds
 def test_it_learns(smoke, tmp_path):
     """60 steps on 24 scenes: the loss falls by half and road, sky and building are found."""

@@ -16,9 +16,6 @@ from daformer_lib.runs.checkpoint_files import DamagedCheckpoint, newest_checkpo
 from daformer_lib.stopping import Stopped
 from daformer_lib.train import train
 
-pytestmark = pytest.mark.numeric
-
-
 SHORT = {
     "steps": 5, "log_every": 2, "eval_every": 2, "checkpoint_every": 2, "snapshot_every": 2,
     "snapshot_images": 1, "final_splits": ("val",),
@@ -87,6 +84,7 @@ def test_the_comparison_finds_one_changed_number():
         assert_same(state, other)
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize(
     "row", [pytest.param("daformer", marks=pytest.mark.notebook), "source_only"]
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from daformer_lib.config import Experiment
-from daformer_lib.runs.recipes.paper import PAPER_RECIPES
+from daformer_lib.runs.recipes.paper import PAPER_RECIPES, T_INFINITE
 from daformer_lib.runs.recipes.profiles import PIECES, PROFILES, Changes
 from daformer_lib.runs.recipes.visda import VISDA_RECIPES
 from daformer_lib.specs import DatasetSpec, check_same_classes, get_spec, get_specs
@@ -21,6 +21,7 @@ ROWS: dict[str, Changes] = {
     "oracle": {"mode": "oracle", "data": {"photometric": True}},
     "self_training": {},
     "rcs": {"use": ("rcs",)},
+    "rcs_uniform": {"use": ("rcs",), "data": {"rcs_temperature": T_INFINITE}},
     "fd": {"use": ("fd",)},
     "daformer": {"use": ("rcs", "fd")},
     "fd_all": {"use": ("rcs", "fd"), "uda": {"fd_on": "all"}},
@@ -38,6 +39,7 @@ TITLES = {
     "oracle": "oracle",
     "self_training": "self-training",
     "rcs": "self-training + RCS",
+    "rcs_uniform": "self-training + RCS, T = ∞",
     "fd": "self-training + FD",
     "daformer": "DAFormer",
     "fd_all": "FD on all classes",

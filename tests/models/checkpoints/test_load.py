@@ -176,9 +176,7 @@ def test_the_strengths_of_shipped_weights(shipped, tmp_path):
     strong = build(8, ModelConfig("tiny_mit")).encoder.half()
     save_file(strong.state_dict(), tmp_path / "tiny_mit.strong.safetensors")
     assert_same(build(9, ModelConfig("tiny_mit", pretrained="strong")).encoder, strong.float())
-    with pytest.raises(
-        FileNotFoundError, match="no strong weights are shipped for enc"
-    ):
+    with pytest.raises(FileNotFoundError, match="no strong weights are shipped for enc"):
         build(7, ModelConfig("tiny_resnet", pretrained="strong"))
 
 

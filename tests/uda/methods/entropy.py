@@ -23,7 +23,7 @@ class EntropyConfig:
 
 
 def entropy_losses(turn: Turn) -> Iterator[dict[str, Tensor]]:
-    weight = turn.config.methods["entropy"].weight
+    weight = turn.experiment.methods["entropy"].weight
     for image in turn.target.image.chunk(turn.parts):
         logs = turn.student(image)[0].log_softmax(dim=1)  # (B, K, h, w)
         entropy = -(logs.exp() * logs).sum(dim=1).mean() / math.log(logs.shape[1])

@@ -99,7 +99,7 @@ def test_further_networks_are_scored_saved_and_given_back(smoke, tmp_path, monke
     """A second teacher with a memory of its own; a run without has no entry for more networks."""
 
     def add_teacher(method, experiment, network):
-        second = Teacher(network, decay=0.5)
+        second = Teacher(network, ema_decay=0.5)
         method.models["second"] = second.model
         method.before.append(second.update)
 

@@ -1,0 +1,223 @@
+"""What the paper claims, and whether our committed results show it: `results/CLAIMS.md`.
+
+A claim is a sentence with the pairs of rows that it compares; the verdict comes from the files in
+results/ alone, by a rule that is the same for all (`verdict`). Nothing here is ranked within noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from daformer_lib.files import write_atomic
+from daformer_lib.means import MISSING, known_mean
+from daformer_lib.runs.papers import Column, paper_row
+from daformer_lib.runs.results import RowResult, read_results
+
+STUDY = "mini_study.json"  # in results/: the rows of the claims
+MINIMUM = 3  # seeds that a verdict takes
+Verdict = Literal["shown", "tied", "contradicted", "not run"]
+Measure = Callable[[RowResult], np.ndarray]  # (seeds,) percent
+
+
+def miou(result: RowResult) -> np.ndarray:
+    return result.miou
+
+
+def rare_lead(result: RowResult) -> np.ndarray:
+    """The rare classes' mean above the others': its gain is by how much more the rare ones gain."""
+    chosen = set(result.evaluated or range(len(result.classes)))
+    common = sorted(chosen - set(result.rare_ids))
+    return result.rare - 100 * known_mean(result.iou[:, common], axis=1)
+
+
+def large_vehicles(result: RowResult) -> np.ndarray:
+    ids = [result.classes.index(name) for name in ("truck", "bus", "train")]
+    return 100 * known_mean(result.iou[:, ids], axis=1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two rows of which the second is claimed to be better, and where the paper has them."""
+
+    low: str
+    high: str
+    paper_low: tuple[int, str, Column] | None = None  # table, name there, column
+    paper_high: tuple[int, str, Column] | None = None
+
+    def papers(self) -> str:
+        """ "45.6 → 58.2 (Table 1)"; a dash where the paper prints none."""
+        if self.paper_low is None or self.paper_high is None:
+            return MISSING
+        low, high = (
+            getattr(paper_row(*place[:2]), place[2]) for place in (self.paper_low, self.paper_high)
+        )
+        return f"{low} → {high} (Table {self.paper_high[0]})"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the paper; with several pairs all must show."""
+
+    sentence: str
+    pairs: tuple[Pair, ...]
+    measure: Measure = miou
+    what: str = "mIoU"
+
+
+_SEGFORMER, _CNN = "SegFormer", "DeepLabV2"
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "There is a gap: trained on the source alone, far from the oracle.",
+        (Pair("source_only", "oracle", (1, _SEGFORMER, "source_only"), (1, _SEGFORMER, "oracle")),),
+    ),
+    Claim(
+        "A Transformer generalises better than a CNN, without adaptation.",
+        (Pair("cnn_source_only", "source_only", (1, _CNN, "source_only"),
+              (1, _SEGFORMER, "source_only")),),
+    ),
+    Claim(
+        "It adapts better, too.",
+        (Pair("cnn_self_training", "self_training", (1, _CNN, "uda"), (1, _SEGFORMER, "uda")),),
+    ),
+    Claim(
+        "Self-training helps every network.",
+        (
+            Pair("source_only", "self_training", (1, _SEGFORMER, "source_only"),
+                 (1, _SEGFORMER, "uda")),
+            Pair("cnn_source_only", "cnn_self_training", (1, _CNN, "source_only"),
+                 (1, _CNN, "uda")),
+        ),
+    ),
+    Claim(
+        "Learning rate warm-up helps.",
+        (Pair("no_warmup", "daformer", (4, "SegFormer without warm-up", "uda"),
+              (4, "SegFormer with warm-up", "uda")),),
+    ),
+    Claim(
+        "Rare Class Sampling helps.",
+        (Pair("self_training", "rcs", (5, "SegFormer", "uda"), (5, "RCS, T = 0.01", "uda")),),
+    ),
+    Claim(
+        "It helps the rare classes most.",
+        (Pair("self_training", "rcs"),), rare_lead, "rare classes above the others",
+    ),
+    Claim(
+        "A low temperature is better than classes drawn uniformly.",
+        (Pair("rcs_uniform", "rcs", (5, "RCS, T = ∞", "uda"), (5, "RCS, T = 0.01", "uda")),),
+    ),
+    Claim(
+        "Feature distance on things helps.",
+        (Pair("self_training", "fd", (5, "SegFormer", "uda"), (5, "FD, things", "uda")),),
+    ),
+    Claim(
+        "On things it is better than everywhere.",
+        (Pair("fd_all", "daformer", (5, "FD, all classes", "uda"), (5, "FD, things", "uda")),),
+    ),
+    Claim(
+        "RCS and FD add up.",
+        (
+            Pair("rcs", "daformer", (5, "RCS, T = 0.01", "uda"), (5, "RCS + FD", "uda")),
+            Pair("fd", "daformer", (5, "FD, things", "uda"), (5, "RCS + FD", "uda")),
+        ),
+    ),
+    Claim(
+        "DAFormer's decoder is better than SegFormer's.",
+        (Pair("segformer_self_training", "self_training", (7, "SegFormer, 768 channels", "uda"),
+              (7, "DAFormer", "uda")),),
+    ),
+    Claim(
+        "Truck, bus and train become learnable.",
+        (Pair("self_training", "daformer"),), large_vehicles, "mean IoU of the three",
+    ),
+    Claim(
+        "A teacher with a longer memory is better.",
+        (Pair("short_memory", "daformer", (5, "RCS + FD", "uda"),
+              (5, "RCS + FD + crop and alpha", "uda")),),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A paired difference over seeds, in points."""
+
+    low: float = float("nan")
+    high: float = float("nan")
+    gain: float = float("nan")
+    error: float = float("nan")  # standard error
+    seeds: int = 0
+
+    @property
+    def verdict(self) -> Verdict:
+        """shown: more than twice the standard error in the claim's direction; contradicted: in the
+        other; tied: neither; not run: under `MINIMUM` seeds of both rows."""
+        if self.seeds < MINIMUM:
+            return "not run"
+        if abs(self.gain) <= 2 * self.error:
+            return "tied"
+        return "shown" if self.gain > 0 else "contradicted"
+
+
+def effect(pair: Pair, measure: Measure, results: Mapping[str, RowResult]) -> Effect:
+    """What the results say about one pair; without both rows nothing."""
+    if pair.low not in results or pair.high not in results:
+        return Effect()
+    low, high = results[pair.low], results[pair.high]
+    shared = sorted(set(low.seeds) & set(high.seeds))
+    values = np.array(
+        [[measure(row)[row.seeds.index(seed)] for seed in shared] for row in (low, high)]
+    )
+    values = values[:, ~np.isnan(values).any(axis=0)]
+    gains = values[1] - values[0]
+    if not len(gains):
+        return Effect()
+    error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else float("nan")
+    means = values.mean(axis=1)
+    return Effect(float(means[0]), float(means[1]), float(gains.mean()), float(error), len(gains))
+
+
+def verdict(found: Sequence[Effect]) -> Verdict:
+    """Of a claim: the least favourable of its pairs'."""
+    verdicts = {one.verdict for one in found}
+    order: tuple[Verdict, ...] = ("contradicted", "not run", "tied", "shown")
+    return next(one for one in order if one in verdicts)
+
+
+def claims_page(results: Mapping[str, RowResult], source: str) -> str:
+    """The claims as Markdown, each pair a row."""
+    lines = [
+        "# What the paper claims, and what these results show\n",
+        f"From `results/{source}` (students, test split), by `make claims`. *Shown*: the paired "
+        "difference over seeds is more than twice its standard error, in the claim's direction; "
+        "*contradicted*: in the other; *tied*: neither, so nothing is ranked; *not run*: fewer "
+        f"than {MINIMUM} seeds of both rows. The paper's numbers are of other data and networks: "
+        "only directions can be compared.\n",
+        "| claim | paper | rows | of | ours | difference ± standard error | seeds | verdict |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    counts: dict[Verdict, int] = {}
+    for claim in CLAIMS:
+        found = [effect(pair, claim.measure, results) for pair in claim.pairs]
+        said = verdict(found)
+        counts[said] = counts.get(said, 0) + 1
+        for i, (pair, one) in enumerate(zip(claim.pairs, found, strict=True)):
+            ours = f"{one.low:.1f} → {one.high:.1f}" if one.seeds else MISSING
+            by = f"{one.gain:+.1f} ± {one.error:.1f}" if one.seeds > 1 else MISSING
+            first = (claim.sentence, f"**{said}**") if i == 0 else ("", "")
+            lines.append(
+                f"| {first[0]} | {pair.papers()} | {pair.low}, {pair.high} | {claim.what} | {ours} "
+                f"| {by} | {one.seeds} | {first[1]} |"
+            )
+    total = ", ".join(f"{count} {said}" for said, count in sorted(counts.items()))
+    return "\n".join([*lines, f"\n{len(CLAIMS)} claims: {total}.\n"])
+
+
+def write_claims(folder: Path) -> Path:
+    """CLAIMS.md in a folder of results, from the study in it."""
+    results = {row.row: row for row in read_results(folder / STUDY)}
+    return write_atomic(folder / "CLAIMS.md", claims_page(results, STUDY).encode())

@@ -1,0 +1,74 @@
+"""The paper's claims against results: the rule of the verdicts, and the committed page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from daformer_lib.runs import claims, recipes
+from daformer_lib.runs.claims import CLAIMS, Effect, Pair, effect, miou
+from daformer_lib.runs.results import RowResult, read_results
+
+RESULTS = Path(__file__).parents[2] / "results"
+CLASSES = ("road", "truck", "bus", "train")
+
+
+def row(name, *scores, seeds=None):
+    iou = np.repeat(np.array(scores)[:, None] / 100, len(CLASSES), axis=1)
+    return RowResult(name, tuple(seeds or range(len(scores))), iou, CLASSES, rare_ids=(1,))
+
+
+def found(low, high):
+    return effect(Pair("a", "b"), miou, {"a": low, "b": high})
+
+
+@pytest.mark.parametrize(
+    ("gains", "verdict"),
+    [
+        ((2, 3, 4), "shown"),
+        ((-2, -3, -4), "contradicted"),
+        ((2, 0, -1), "tied"),
+        ((2, 3), "not run"),
+        ((1, 1, 1), "shown"),  # no spread at all: any difference counts
+        ((0, 0, 0), "tied"),
+    ],
+)
+def test_a_difference_counts_from_two_standard_errors_on(gains, verdict):
+    low = row("a", *(30.0 for _ in gains))
+    assert found(low, row("b", *(30.0 + g for g in gains))).verdict == verdict
+
+
+def test_differences_are_paired_by_seed():
+    """Seeds differ by far more than the rows do."""
+    one = found(row("a", 10.0, 40.0, 70.0), row("b", 72.0, 11.0, 42.0, seeds=(2, 0, 1)))
+    assert one.verdict == "shown" and one.gain == pytest.approx((1 + 2 + 2) / 3)
+    assert found(row("a", 10.0, 40.0), row("b", 1.0, 1.0, seeds=(7, 8))).seeds == 0
+
+
+def test_with_several_pairs_the_least_favourable_counts():
+    shown, tied = Effect(30, 40, 10, 1, 3), Effect(30, 30.1, 0.1, 1, 3)
+    assert claims.verdict([shown, tied]) == "tied"
+    assert claims.verdict([shown, Effect()]) == "not run"
+    assert claims.verdict([shown, Effect(30, 20, -10, 1, 3), Effect()]) == "contradicted"
+    assert claims.verdict([shown, shown]) == "shown"
+
+
+def test_the_rare_classes_lead_is_over_the_others():
+    iou = np.array([[0.5, 0.1, 0.5, 0.5]])
+    assert claims.rare_lead(RowResult("a", (0,), iou, CLASSES, (1,))) == pytest.approx(-40)
+
+
+def test_every_claim_compares_rows_and_finds_its_numbers():
+    assert len(CLAIMS) == 14
+    for claim in CLAIMS:
+        for pair in claim.pairs:
+            assert {pair.low, pair.high} <= set(recipes.ROWS)
+            assert "None" not in pair.papers()
+
+
+def test_the_committed_page_is_what_the_committed_results_say():
+    results = {row.row: row for row in read_results(RESULTS / claims.STUDY)}
+    page = (RESULTS / "CLAIMS.md").read_text(encoding="utf-8")
+    assert page == claims.claims_page(results, claims.STUDY), "run: make claims"
