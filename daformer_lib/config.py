@@ -35,8 +35,6 @@ NEEDS: Mapping[Mode, Needs] = {
     "uda": Needs("source", target_images=True),
     "oracle": Needs("target", target_images=False),
 }
-# Settings of the methods that can be added to a mode's own (uda/methods), by their name there.
-METHOD_SETTINGS: dict[str, type] = {}
 
 
 def _require(condition: bool, message: str) -> None:
@@ -141,6 +139,52 @@ class UDAConfig:
 
 
 @dataclass(frozen=True)
+class MICConfig:
+    """Masked Image Consistency (uda/methods/mic.py); the authors' settings on DAFormer."""
+
+    block: int = 32  # side of a masked square in pixels; 64 at full resolution
+    ratio: float = 0.7  # share of the image that is hidden
+    weight: float = 1.0  # lambda: of the masked images' loss
+    where: Literal["target", "source", "both"] = "target"  # which images are masked
+    augment: bool = True  # colour jitter and blur before the mask; off for ACDC and Dark Zurich
+    ema_decay: float | None = None  # of a second teacher's memory; None = the first one's
+    threshold: float | None = None  # of a second teacher's labels; 0 = every pixel counts
+
+    def __post_init__(self) -> None:
+        _require(self.block > 0, f"mic.block {self.block} must be positive")
+        _require(0 <= self.ratio < 1, f"mic.ratio {self.ratio} must lie in [0, 1)")
+        _require_finite("mic.weight", self.weight)
+        known = ("target", "source", "both")
+        _require(self.where in known, f"mic.where {self.where!r} must be one of {list(known)}")
+        decay, sure = self.ema_decay, self.threshold
+        _require(decay is None or 0 <= decay < 1, f"mic.ema_decay {decay} must lie in [0, 1)")
+        _require(sure is None or 0 <= sure <= 1, f"mic.threshold {sure} must lie in [0, 1]")
+
+    def check(self, experiment: Experiment) -> None:
+        """Raises ValueError where the rest of an experiment does not fit."""
+        crop = experiment.data.crop
+        _require(
+            not any(side % self.block for side in crop),
+            f"mic.block {self.block} does not divide the crop {crop[0]}x{crop[1]}; "
+            f"try {math.gcd(math.gcd(*crop), self.block)}",
+        )
+        _require(
+            self.where == "source" or experiment.needs.target_images,
+            f"mic.where {self.where!r} masks target images, which mode {experiment.mode!r} does "
+            "not see; take mode 'uda', or mic.where=source",
+        )
+        _require(
+            self.where != "both" or experiment.data.batch_size % 2 == 0,
+            f"mic.where 'both' masks half of each batch: batch_size {experiment.data.batch_size} "
+            "must be even",
+        )
+
+
+# Settings of the methods that can be added to a mode's own (uda/methods), by their name there.
+METHOD_SETTINGS: dict[str, type] = {"mic": MICConfig}
+
+
+@dataclass(frozen=True)
 class OptimConfig:
     lr: float = 6e-5  # of the encoder
     head_factor: float = 10.0  # the decoder learns this many times faster
@@ -209,6 +253,9 @@ class Experiment:
                 name in METHOD_SETTINGS,
                 f"method {name!r} is unknown; known: {sorted(METHOD_SETTINGS)}",
             )
+        for settings in self.methods.values():
+            if hasattr(settings, "check"):
+                settings.check(self)
         height = self.data.crop[0]
         rows = self.uda.ignore_top + self.uda.ignore_bottom
         _require(

@@ -1,7 +1,8 @@
 """Named experiments: the rows of the course at each profile, with the values tuned for it.
 
 What a profile and a row's pieces change is in `profiles.py`. `full` also knows the rows of the
-paper's tables (`paper.py`) and those of the VisDA-2022 challenge (`visda.py`) by name.
+paper's tables (`paper.py`), of MIC's (`mic.py`) and of the VisDA-2022 challenge (`visda.py`) by
+name.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 from daformer_lib.config import Experiment
+from daformer_lib.runs.recipes.mic import MIC_RECIPES
 from daformer_lib.runs.recipes.paper import PAPER_RECIPES, T_INFINITE
 from daformer_lib.runs.recipes.profiles import PIECES, PROFILES, Changes
 from daformer_lib.runs.recipes.visda import VISDA_RECIPES
 from daformer_lib.specs import DatasetSpec, check_same_classes, get_spec, get_specs
 from daformer_lib.texts import nearest
 
+# Recipes with experiments of their own, by name; whose they are.
+PUBLISHED = (
+    (PAPER_RECIPES, "the paper"), (VISDA_RECIPES, "VisDA-2022"), (MIC_RECIPES, "MIC's paper"),
+)  # fmt: skip
 # What differs from the profile's base experiment (mode "uda", no RCS, no FD).
 ROWS: dict[str, Changes] = {
     "source_only": {"mode": "source_only", "data": {"photometric": True}},
@@ -25,6 +31,7 @@ ROWS: dict[str, Changes] = {
     "fd": {"use": ("fd",)},
     "daformer": {"use": ("rcs", "fd")},
     "fd_all": {"use": ("rcs", "fd"), "uda": {"fd_on": "all"}},
+    "mic": {"use": ("rcs", "fd"), "mic": {}},
     "no_warmup": {"use": ("rcs", "fd"), "optim": {"warmup_steps": 0}},
     "short_memory": {"use": ("rcs", "fd"), "uda": {"ema_decay": 0.9}},
     "cnn_source_only": {"mode": "source_only", "use": ("cnn",), "data": {"photometric": True}},
@@ -43,6 +50,7 @@ TITLES = {
     "fd": "self-training + FD",
     "daformer": "DAFormer",
     "fd_all": "FD on all classes",
+    "mic": "DAFormer + MIC",
     "no_warmup": "without warm-up",
     "short_memory": "short memory",
     "cnn_source_only": "CNN source-only",
@@ -99,12 +107,14 @@ def _own_data(
 
 def _row(row: str, profile: str) -> Experiment:
     base = _named(PROFILES, profile, "profile")
-    for published, whose in ((PAPER_RECIPES, "the paper"), (VISDA_RECIPES, "VisDA-2022")):
+    for published, whose in PUBLISHED:
         if row in published:
             if profile != "full":
                 raise KeyError(f"{row} is a row of {whose}: profile 'full', not {profile!r}")
             return published[row].experiment
-    known = ROWS | PAPER_RECIPES | VISDA_RECIPES if profile == "full" else ROWS
+    known = dict(ROWS)
+    for published, _ in PUBLISHED if profile == "full" else ():
+        known |= published
     changes = _named(known, row, "row")
     pieces = PIECES["full" if profile == "full" else "mini"]
     for piece in changes.get("use", ()):

@@ -12,6 +12,7 @@ from torch import nn
 
 from daformer_lib.config import Experiment, Mode
 from daformer_lib.uda.method import Method, daformer_method, source_method
+from daformer_lib.uda.methods.mic import add_mic
 
 BASES: dict[Mode, Callable[[Experiment, nn.Module], Method]] = {
     "source_only": source_method,
@@ -19,7 +20,7 @@ BASES: dict[Mode, Callable[[Experiment, nn.Module], Method]] = {
     "uda": daformer_method,
 }
 # Name in `Experiment.methods` -> changes the method that is there so far, in place.
-METHODS: dict[str, Callable[[Method, Experiment, nn.Module], None]] = {}
+METHODS: dict[str, Callable[[Method, Experiment, nn.Module], None]] = {"mic": add_mic}
 
 
 def build_method(experiment: Experiment, network: nn.Module) -> Method:

@@ -77,7 +77,7 @@ def first_losses(experiment, engine, parts=1):
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-@pytest.mark.parametrize("row", ["source_only", "oracle", "daformer", "entropy"])
+@pytest.mark.parametrize("row", ["source_only", "oracle", "daformer", "mic", "entropy"])
 def test_a_method_makes_as_many_passes_as_it_says(smoke, row, parts):
     experiment = smoke(row).changed(train={"accumulate": parts})
     engine = PlainEngine()
@@ -87,10 +87,14 @@ def test_a_method_makes_as_many_passes_as_it_says(smoke, row, parts):
     assert len(made) == learner.method.passes(parts)
 
 
-def test_what_is_added_changes_nothing_of_the_losses_before_it(smoke):
-    plain, _ = first_losses(smoke("self_training"), PlainEngine())
-    added, _ = first_losses(smoke("entropy"), PlainEngine())
-    assert added.keys() - plain.keys() == {"entropy"}
+@pytest.mark.parametrize(
+    ("before", "row", "loss"),
+    [("self_training", "entropy", "entropy"), ("daformer", "mic", "masked")],
+)
+def test_what_is_added_changes_nothing_of_the_losses_before_it(smoke, before, row, loss):
+    plain, _ = first_losses(smoke(before), PlainEngine())
+    added, _ = first_losses(smoke(row), PlainEngine())
+    assert added.keys() - plain.keys() == {loss}
     assert all(torch.equal(added[name], loss) for name, loss in plain.items())
 
 

@@ -1,0 +1,72 @@
+"""MIC's recipes against the settings of the authors' experiments (golden_frontier)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from daformer_lib.runs import recipes
+from daformer_lib.runs.recipes.mic import MIC_RECIPES
+
+CONFIGS = json.loads(
+    (Path(__file__).parents[2] / "golden_frontier/configs.json").read_text(encoding="utf-8")
+)
+WHERE = {"target": "separatetrg", "source": "separatesrc", "both": "separate"}
+
+
+def theirs(source):
+    number, mask = source.split()
+    (name,) = [
+        name for name in CONFIGS["experiments"]
+        if name.startswith(f"MIC/{number}/") and f"_{mask}_daformer_sepaspp_mitb5_" in name
+    ]  # fmt: skip
+    return CONFIGS["base"] | CONFIGS["experiments"][name]["changed"]
+
+
+@pytest.mark.parametrize("name", MIC_RECIPES)
+def test_every_setting_is_the_authors(name):
+    recipe = MIC_RECIPES[name]
+    assert recipes.experiment(name, "full") == recipe.experiment.changed(train={"seed": 0})
+    settings, ours = theirs(recipe.source), recipe.experiment
+    uda, mic, data = ours.uda, ours.methods["mic"], ours.data
+    mode = WHERE[mic.where] + ("aug" if mic.augment else "")
+    same = lambda value: "same" if value is None else value
+    assert {
+        "mask_mode": mode,
+        "mask_lambda": mic.weight,
+        "mask_generator.mask_block_size": mic.block,
+        "mask_generator.mask_ratio": mic.ratio,
+        "mask_alpha": same(mic.ema_decay),
+        "source_only": ours.mode == "oracle",
+        "imnet_feature_dist_lambda": uda.fd_weight,
+    } == {
+        key: settings[f"uda.{key}"]
+        for key in (
+            "mask_mode", "mask_lambda", "mask_generator.mask_block_size",
+            "mask_generator.mask_ratio", "mask_alpha", "source_only", "imnet_feature_dist_lambda",
+        )
+    }  # fmt: skip
+    # Their None gives every pixel the weight 1, as a threshold of 0 does.
+    threshold = settings["uda.mask_pseudo_threshold"]
+    assert same(mic.threshold) == (0 if threshold is None else threshold)
+    assert list(data.crop) == settings["data.source.RandomCrop.crop_size"]
+    assert data.cat_max_ratio == settings["data.source.RandomCrop.cat_max_ratio"]
+    assert ours.optim.lr == settings["optimizer.lr"]
+    assert ours.train.steps == settings["max_iters"]
+    if ours.mode == "uda":
+        assert uda.ema_decay == settings["uda.alpha"]
+        assert uda.threshold == settings["uda.pseudo_threshold"]
+        rows = [settings[f"uda.pseudo_weight_ignore_{side}"] for side in ("top", "bottom")]
+        assert [uda.ignore_top, uda.ignore_bottom] == rows
+        assert data.rcs_temperature == settings["data.train.rare_class_sampling.class_temp"]
+        share = settings["data.train.rare_class_sampling.min_crop_ratio"]
+        assert data.rcs_min_crop_pixels == 3000 * share
+
+
+def test_tables_are_whole():
+    counts = {table: sum(r.table == table for r in MIC_RECIPES.values()) for table in (1, 7, 8, 9)}
+    assert counts == {1: 1, 7: 4, 8: 16, 9: 1}
+    one, other = (MIC_RECIPES[f"mic_table{row}"] for row in ("1_daformer", "8_block32_ratio70"))
+    assert one.experiment.key == other.experiment.key  # run once
