@@ -63,6 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         print(f"{error}; the same command goes on from here".lstrip("; "), file=sys.stderr)
         return exit_status(error)
+    except BrokenPipeError:  # whoever read the output has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as the shell says of a program that SIGPIPE ended
     except MENDED as error:
         if os.environ.get("DAFORMER_TRACEBACK"):
             raise
