@@ -113,6 +113,6 @@ def add_mic(method: Method, experiment: Experiment, network: nn.Module) -> None:
     if config.where != "source" and (config.ema_decay, config.threshold) != (None, None):
         decay = experiment.uda.ema_decay if config.ema_decay is None else config.ema_decay
         second = Teacher(network, decay)
-        method.models["mask teacher"] = second.model
+        method.models["mask_teacher"] = second.model
         method.before.append(second.update)
     method.objectives += (Objective(partial(masked_losses, second=second)),)
