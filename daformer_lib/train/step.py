@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -90,10 +91,12 @@ def training_step(
     for i in range(passes):
         # Processes exchange the summed gradient once: in the last pass.
         with engine.hold_sync(learner.student, i + 1 < passes):
-            named = next(made)
+            named = next(made, None) or _miscounted(passes, "fewer")
             engine.backward(torch.stack(list(named.values())).sum() / turn.parts)
         for name, loss in named.items():
             losses[name] = losses.get(name, 0) + loss.detach() / turn.parts
+    if next(made, None) is not None:
+        _miscounted(passes, "more")
     average_statistics(list(learner.models.values()), engine.ranks)
     losses = average_losses(losses, engine.ranks)
     check_finite(losses, step, batch, lambda: blame(learner, experiment, step, batch))
@@ -101,6 +104,13 @@ def training_step(
     if "pseudo" in turn.seen:
         losses["confident"] = turn.seen["pseudo"].weight.amax()
     return losses
+
+
+def _miscounted(passes: int, how: str) -> NoReturn:
+    raise ValueError(
+        f"objectives yield {how} dicts of losses than the {passes} that they state; mend `passes`, "
+        "which says how many there are for each part of the batch"
+    )
 
 
 def turn_of(

@@ -18,6 +18,7 @@ from daformer_lib.train.engine import PlainEngine
 from daformer_lib.train.probe import noise_batch
 from daformer_lib.train.step import build_learner, training_step, turn_of
 from daformer_lib.uda import methods
+from daformer_lib.uda.method import Objective
 from daformer_lib.uda.teacher import Teacher
 from tests.uda.methods import entropy
 
@@ -85,6 +86,16 @@ def test_a_method_makes_as_many_passes_as_it_says(smoke, row, parts):
     turn = turn_of(learner, experiment, 0, noise_batch(experiment), engine)
     made = list(learner.method.losses(turn))
     assert len(made) == learner.method.passes(parts)
+
+
+@pytest.mark.parametrize(("passes", "how"), [(2, "fewer"), (0, "more")])
+def test_a_method_that_miscounts_its_passes_is_told(smoke, monkeypatch, passes, how):
+    def add_wrong(method, experiment, network):
+        method.objectives += (Objective(entropy.entropy_losses, passes),)
+
+    monkeypatch.setitem(methods.METHODS, "entropy", add_wrong)
+    with pytest.raises(ValueError, match=f"{how} dicts of losses .*mend `passes`"):
+        first_losses(smoke("entropy"), PlainEngine())
 
 
 @pytest.mark.parametrize(
