@@ -55,7 +55,7 @@ def test_batches_come_from_both(root, base):
     data = dataclasses.replace(base, data_root=str(root))
     specs, target = get_specs(SOURCE), get_specs("minicityscapes")[0]
     batches = list(islice(training_batches(data, specs, target, 0), 12))
-    seen = {name.split("/")[0] for batch in batches for name in batch.files[:2]}
+    seen = {name.split("/")[0] for batch in batches for name in batch.stems[:2]}
     assert seen == {"minigta", "minisynthia"}
 
 
@@ -63,7 +63,7 @@ def test_one_source_is_drawn_as_before(root):
     data = dataclasses.replace(PLAIN, source="minigta", data_root=str(root))
     spec, target = get_specs("minigta")[0], get_specs("minicityscapes")[0]
     alone, listed = (training_stream(data, source, target, 0)[0] for source in (spec, (spec,)))
-    assert alone.files == listed.files and alone.source.image.equal(listed.source.image)
+    assert alone.stems == listed.stems and alone.source.image.equal(listed.source.image)
 
 
 def own_data(root, values: dict[int, int]):

@@ -61,7 +61,7 @@ def test_batches_are_equal(tiny_pair):
     fast = training_stream(dataclasses.replace(config, prepared=True), *specs, seed=0)
     for step in range(3):
         one, two = plain[step], fast[step]
-        assert one.files == two.files and torch.equal(one.target.image, two.target.image)
+        assert one.stems == two.stems and torch.equal(one.target.image, two.target.image)
         assert all(torch.equal(a, b) for a, b in zip(one.source, two.source))
 
 
