@@ -20,6 +20,7 @@ from daformer_lib.specs import CITYSCAPES, SPECS, source_names, stable_name
 Mode = Literal["source_only", "uda", "oracle"]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 FeatureDistanceOn = Literal["things", "all", "everywhere"]
+TeacherStatistics = Literal["batch", "student", "average"]
 RCS_TEMPERATURE = 0.01  # of Rare Class Sampling in the paper, Sec. 4.1; every row with RCS has it
 
 
@@ -119,6 +120,9 @@ class UDAConfig:
     jitter_above: float = 0.2  # colour jitter if u > this: the authors' 0.2 means 80 % of steps
     jitter_strength: float = 0.2
     blur_above: float = 0.5  # Gaussian blur if u > this
+    # What the teacher's BatchNorm labels with: the batch's statistics, as the authors' does; the
+    # student's running ones, copied at each step; or their average, as its weights are.
+    teacher_statistics: TeacherStatistics = "batch"
     fd_weight: float = 0.0  # lambda_FD: 0 = off; 0.005 in the paper
     fd_on: FeatureDistanceOn = "things"  # cells of things, of any one class, or simply all cells
     fd_min_share: float = 0.75  # share of a feature cell that one class must cover
@@ -134,6 +138,10 @@ class UDAConfig:
             value = getattr(self, name)
             _require(0 <= value <= 1, f"{name} {value} must lie in [0, 1]")
         _require(0 < self.fd_min_share <= 1, f"fd_min_share {self.fd_min_share} must lie in (0, 1]")
+        _require(
+            self.teacher_statistics in ("batch", "student", "average"),
+            f"teacher_statistics {self.teacher_statistics!r} must be batch, student or average",
+        )
         known = ("things", "all", "everywhere")
         _require(self.fd_on in known, f"fd_on {self.fd_on!r} must be one of {list(known)}")
 
@@ -303,6 +311,8 @@ class Experiment:
             values["train"].pop("accumulate")
         if values["model"]["pretrained"] == "weak":  # one thing, two names
             values["model"]["pretrained"] = "shipped"
+        if values["uda"]["teacher_statistics"] == "batch":
+            values["uda"].pop("teacher_statistics")
         for way in ("channels_last", "fused", "checkpointing", "compile"):  # the same, faster
             values["train"].pop(way)
         names = [*source_names(self.data.source), self.data.target]

@@ -7,6 +7,7 @@ Those of the kit open a network the same way: `--run` with `--model student` or 
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -25,6 +26,8 @@ from daformer_lib.texts import printable
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+STATISTICS_IMAGES = 200  # on which BatchNorm's are estimated again
 
 
 def predict(
@@ -112,13 +115,21 @@ def export_onnx(
 
 def evaluate(
     run: Path, split: str = "val", model: Literal["student", "teacher"] = "student",
-    target: str | None = None, data_root: str | None = None, recheck: Recheck = False,
+    target: str | None = None, data_root: str | None = None,
+    statistics: Literal["running", "target", "image"] = "running", recheck: Recheck = False,
 ) -> None:  # fmt: skip
-    """Per-class IoU of a trained run on a split of its target, or of another set."""
+    """Per-class IoU of a trained run on a split of its target, or of another set.
+
+    Args:
+        statistics: that BatchNorm normalises with: running, as training left them (and as scores
+            in runs are made); target, estimated again on 200 of the target's training images,
+            without labels; image, each image's own.
+    """
     from daformer_lib import evaluate as scoring
-    from daformer_lib.data.datasets import evaluation_samples
+    from daformer_lib.data.datasets import evaluation_samples, unlabelled_images
     from daformer_lib.evaluate import absence_notes
     from daformer_lib.inference import load_network, working_device
+    from daformer_lib.models.statistics import batch_statistics, estimate_statistics
     from daformer_lib.specs import check_same_classes, get_spec
 
     opened = Run(run)
@@ -133,7 +144,12 @@ def evaluate(
         bring_up_to_date(spec, experiment.data.data_root, split, report=bar, recheck=recheck)
     samples = evaluation_samples(experiment, split, None)
     network = load_network(opened, model).to(device)
-    scores = scoring.evaluate(network, samples, spec.num_classes, device, evaluated=spec.mean_ids)
+    if statistics == "target":
+        estimate_statistics(network, unlabelled_images(experiment, STATISTICS_IMAGES))
+    with batch_statistics(network) if statistics == "image" else nullcontext():
+        scores = scoring.evaluate(
+            network, samples, spec.num_classes, device, evaluated=spec.mean_ids
+        )
     for name, iou in zip(spec.classes, scores.iou):
         print(f"{name:15s} {percent(iou):>5s}")
     print(f"{'mean IoU':15s} {percent(scores.miou()):>5s}")

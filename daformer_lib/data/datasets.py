@@ -285,3 +285,11 @@ def evaluation_samples(
     chosen = np.linspace(0, len(dataset) - 1, count).round().astype(int)
     for i in chosen[ranks.rank :: ranks.world]:
         yield dataset.load_for_evaluation(int(i))
+
+
+def unlabelled_images(experiment: Experiment, limit: int) -> Iterator[Tensor]:
+    """Up to `limit` of the target's training images (3, h, w), without a look at a label."""
+    data = experiment.data
+    dataset = SegmentationDataset(get_spec(data.target), data.data_root, "train", False, limit)
+    for i in range(len(dataset)):
+        yield transforms.to_tensors(dataset.load(i)[0], None)[0]

@@ -130,7 +130,8 @@ def source_method(experiment: Experiment, network: nn.Module) -> Method:
 
 def daformer_method(experiment: Experiment, network: nn.Module) -> Method:
     """DAFormer: a teacher that follows the student, its labels on mixed images, and an anchor."""
-    anchor, teacher = build_anchor(experiment, network), Teacher(network, experiment.uda.ema_decay)
+    uda, anchor = experiment.uda, build_anchor(experiment, network)
+    teacher = Teacher(network, uda.ema_decay, uda.teacher_statistics)
     objective = Objective(daformer_objective, passes=2)
     return Method((objective,), teacher, anchor, before=[teacher.update])
 

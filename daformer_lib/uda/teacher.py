@@ -14,6 +14,8 @@ from timm.layers import DropPath
 from torch import Tensor, nn
 
 from daformer_lib.batch import Labelled
+from daformer_lib.config import TeacherStatistics
+from daformer_lib.models.statistics import batch_norms
 from daformer_lib.ranks import ALONE, Ranks
 
 DROPOUTS = (nn.Dropout, nn.Dropout2d, DropPath)
@@ -30,17 +32,24 @@ class Teacher:
     Args:
         student: the network to follow; its forward returns (logits, features).
         ema_decay: upper bound of the EMA weight, in [0, 1).
+        statistics: what BatchNorm labels with: the "batch"'s, the "student"'s running ones, or
+            their "average".
     """
 
-    def __init__(self, student: nn.Module, ema_decay: float) -> None:
+    def __init__(
+        self, student: nn.Module, ema_decay: float, statistics: TeacherStatistics = "batch"
+    ) -> None:
         self.model = copy.deepcopy(student).requires_grad_(False)
-        self.ema_decay = ema_decay
+        self.ema_decay, self.statistics = ema_decay, statistics
         # Only dropout and DropPath are switched off: BatchNorm still uses batch statistics and
         # keeps its own running ones, as the authors' teacher does (facts sheet, 3).
         self.model.train()
         for module in self.model.modules():
             if isinstance(module, DROPOUTS):
                 module.eval()
+        if statistics != "batch":
+            for norm in batch_norms(self.model):
+                norm.eval()
 
     @torch.no_grad()
     def update(self, student: nn.Module, step: int) -> None:
@@ -49,6 +58,11 @@ class Teacher:
         ours, theirs = list(self.model.parameters()), list(student.parameters())
         torch._foreach_mul_(ours, alpha)
         torch._foreach_add_(ours, theirs, alpha=1 - alpha)
+        if self.statistics != "batch":
+            kept = alpha if self.statistics == "average" else 0.0
+            for own, new in zip(batch_norms(self.model), batch_norms(student), strict=True):
+                own.running_mean.lerp_(new.running_mean, 1 - kept)
+                own.running_var.lerp_(new.running_var, 1 - kept)
 
     @torch.no_grad()
     def label(

@@ -111,8 +111,9 @@ def add_mic(method: Method, experiment: Experiment, network: nn.Module) -> None:
     """One more objective; a second teacher where threshold or memory are not the first one's."""
     config, second = experiment.methods["mic"], None
     if config.where != "source" and (config.ema_decay, config.threshold) != (None, None):
-        decay = experiment.uda.ema_decay if config.ema_decay is None else config.ema_decay
-        second = Teacher(network, decay)
+        uda = experiment.uda
+        decay = uda.ema_decay if config.ema_decay is None else config.ema_decay
+        second = Teacher(network, decay, uda.teacher_statistics)
         method.models["mask_teacher"] = second.model
         method.before.append(second.update)
     method.objectives += (Objective(partial(masked_losses, second=second)),)
