@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from daformer_lib.cli.options import Profile, Recheck, prepare_with_bar
 from daformer_lib.files import require_writable
@@ -12,7 +15,8 @@ from daformer_lib.runs import recipes
 
 
 def study(
-    rows: tuple[str, ...] = ("source_only", "self_training", "rcs", "daformer", "oracle"),
+    table: Annotated[str, tyro.conf.Positional] = "main",
+    rows: tuple[str, ...] | None = None,
     seeds: tuple[int, ...] = (0, 1, 2),
     profile: Profile = "study",
     output_dir: Path = Path("runs/study"),
@@ -23,7 +27,13 @@ def study(
     jobs: int = 2,
     recheck: Recheck = False,
 ) -> None:
-    """Rows x seeds as separate processes; finished runs are skipped; prints a table."""
+    """Rows x seeds as separate processes; finished runs are skipped; prints a table.
+
+    Args:
+        table: main (the story of the course), or the rows of one of the paper's tables: table1,
+            table2, table4, table5, table7; at profile full those of the paper itself.
+        rows: these instead.
+    """
     from daformer_lib.data.changes.run_data import note_data
     from daformer_lib.runs.batch import require_jobs, run_all
     from daformer_lib.runs.folder import is_finished
@@ -31,6 +41,7 @@ def study(
     from daformer_lib.train.trainable import require_trainable
 
     require_jobs(jobs)
+    rows = recipes.study_rows(table, profile) if rows is None else rows
     if not rows or not seeds:
         raise ValueError("a study needs at least one of --rows and one of --seeds")
     wanted = [

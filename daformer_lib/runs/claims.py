@@ -116,7 +116,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "On things it is better than everywhere.",
-        (Pair("fd_all", "daformer", (5, "FD, all classes", "uda"), (5, "FD, things", "uda")),),
+        (Pair("fd_everywhere", "fd", (5, "FD, all classes", "uda"), (5, "FD, things", "uda")),),
     ),
     Claim(
         "RCS and FD add up.",

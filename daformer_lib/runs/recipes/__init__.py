@@ -1,6 +1,13 @@
 """Which runs there are: rows of the course, of the paper's tables, of VisDA-2022. Data, no code."""
 
 from daformer_lib.runs.recipes.profiles import PROFILES
-from daformer_lib.runs.recipes.rows import ROWS, TITLES, default_root, experiment
+from daformer_lib.runs.recipes.rows import (
+    ROWS,
+    STUDIES,
+    TITLES,
+    default_root,
+    experiment,
+    study_rows,
+)
 
-__all__ = ["PROFILES", "ROWS", "TITLES", "default_root", "experiment"]
+__all__ = ["PROFILES", "ROWS", "STUDIES", "TITLES", "default_root", "experiment", "study_rows"]

@@ -88,24 +88,30 @@ PROFILES: dict[str, Experiment] = {
 }  # fmt: skip
 
 
+_RESNET101 = {"encoder": "resnet101_v1c", "pretrained": "pretrained/resnet101_v1c.pth"}
+
 # What RCS, FD and another network mean at mini and at full size.
 PIECES: dict[str, dict[str, Changes]] = {
     "mini": {
         "rcs": {"data": {"rcs_temperature": RCS_TEMPERATURE}},
         "fd": {"uda": {"fd_weight": 0.02}},
         "cnn": {"model": {"encoder": "tiny_resnet", "decoder": "deeplabv2"}},
+        "danet": {"model": {"encoder": "tiny_resnet", "decoder": "danet"}},
+        "isanet": {"model": {"encoder": "tiny_resnet", "decoder": "isanet"}},
+        "deeplabv3plus": {"model": {"encoder": "tiny_resnet", "decoder": "deeplabv3plus"}},
+        "cnn_segformer": {"model": {"encoder": "tiny_resnet", "decoder": "segformer"}},
+        "mit_deeplabv3plus": {"model": {"decoder": "deeplabv3plus"}},
         "segformer": {"model": {"decoder": "segformer"}},
     },
     "full": {
         "rcs": {"data": {"rcs_temperature": RCS_TEMPERATURE}},
         "fd": {"uda": {"fd_weight": 0.005}},
-        "cnn": {
-            "model": {
-                "encoder": "resnet101_v1c",
-                "decoder": "deeplabv2",
-                "pretrained": "pretrained/resnet101_v1c.pth",
-            }
-        },
+        "cnn": {"model": _RESNET101 | {"decoder": "deeplabv2"}},
+        "danet": {"model": _RESNET101 | {"decoder": "danet"}},
+        "isanet": {"model": _RESNET101 | {"decoder": "isanet"}},
+        "deeplabv3plus": {"model": _RESNET101 | {"decoder": "deeplabv3plus"}},
+        "cnn_segformer": {"model": _RESNET101 | {"decoder": "segformer"}},
+        "mit_deeplabv3plus": {"model": {"decoder": "deeplabv3plus"}},
         "segformer": {"model": {"decoder": "segformer"}},
     },
 }

@@ -34,10 +34,14 @@ ROWS: dict[str, Changes] = {
     "mic": {"use": ("rcs", "fd"), "mic": {}},
     "no_warmup": {"use": ("rcs", "fd"), "optim": {"warmup_steps": 0}},
     "short_memory": {"use": ("rcs", "fd"), "uda": {"ema_decay": 0.9}},
-    "cnn_source_only": {"mode": "source_only", "use": ("cnn",), "data": {"photometric": True}},
-    "cnn_oracle": {"mode": "oracle", "use": ("cnn",), "data": {"photometric": True}},
-    "cnn_self_training": {"use": ("cnn",)},
-    "segformer_self_training": {"use": ("segformer",)},
+    # Table 4: the warm-up under self-training, as the paper has it.
+    "self_training_no_warmup": {"optim": {"warmup_steps": 0}},
+    "segformer_no_warmup": {"use": ("segformer",), "optim": {"warmup_steps": 0}},
+    # Table 5: temperatures, cells of the feature distance, ignored rows.
+    "rcs_01": {"use": ("rcs",), "data": {"rcs_temperature": 0.1}},
+    "rcs_0001": {"use": ("rcs",), "data": {"rcs_temperature": 0.001}},
+    "fd_everywhere": {"use": ("fd",), "uda": {"fd_on": "everywhere"}},
+    "no_ignored_rows": {"use": ("rcs", "fd"), "uda": {"ignore_top": 0, "ignore_bottom": 0}},
 }
 
 # The names under which figures and tables show the rows.
@@ -53,11 +57,58 @@ TITLES = {
     "mic": "DAFormer + MIC",
     "no_warmup": "without warm-up",
     "short_memory": "short memory",
-    "cnn_source_only": "CNN source-only",
-    "cnn_oracle": "CNN oracle",
-    "cnn_self_training": "CNN self-training",
-    "segformer_self_training": "SegFormer decoder self-training",
+    "self_training_no_warmup": "self-training without warm-up",
+    "segformer_no_warmup": "SegFormer decoder self-training without warm-up",
+    "rcs_01": "self-training + RCS, T = 0.1",
+    "rcs_0001": "self-training + RCS, T = 0.001",
+    "fd_everywhere": "self-training + FD everywhere",
+    "no_ignored_rows": "DAFormer without ignored rows",
 }
+
+# Tables 1 and 2: other networks without adaptation, with it, and with the target's labels.
+NETWORKS = {
+    "cnn": "CNN",
+    "danet": "DANet",
+    "isanet": "ISANet",
+    "deeplabv3plus": "DeepLabV3+",
+    "cnn_segformer": "CNN with SegFormer decoder",
+    "mit_deeplabv3plus": "DeepLabV3+ decoder",
+    "segformer": "SegFormer decoder",
+}
+_THREE = ("source_only", "oracle", "self_training")
+ROWS |= {f"{n}_{row}": {"use": (n,), **ROWS[row]} for n in NETWORKS for row in _THREE}
+TITLES |= {f"{n}_{row}": f"{name} {TITLES[row]}" for n, name in NETWORKS.items() for row in _THREE}
+# Table 7: DAFormer's training on other decoders, and what these can do with the target's labels.
+DECODER_ROWS = (
+    "segformer", "segformer256", "upernet512", "upernet256", "isa_fusion", "context_f4",
+    "daformer_no_dsc",
+)  # fmt: skip
+ROWS |= {f"decoder_{d}": {"use": ("rcs", "fd"), "model": {"decoder": d}} for d in DECODER_ROWS}
+TITLES |= {f"decoder_{d}": f"DAFormer with decoder {d}" for d in DECODER_ROWS}
+
+# What `study TABLE` runs at the mini profiles; at `full` a table is the paper's rows of its number.
+STUDIES: dict[str, tuple[str, ...]] = {
+    "main": ("source_only", "self_training", "rcs", "daformer", "oracle"),
+    "table1": tuple(
+        f"{piece}{row}"
+        for piece in ("cnn_", "danet_", "isanet_", "deeplabv3plus_", "segformer_", "")
+        for row in ("source_only", "self_training", "oracle")
+    ),
+    "table2": tuple(
+        f"{piece}_{row}"
+        for piece in ("segformer", "mit_deeplabv3plus", "cnn_segformer", "deeplabv3plus")
+        for row in ("self_training", "oracle")
+    ),
+    "table4": (
+        "segformer_no_warmup", "segformer_self_training", "self_training_no_warmup",
+        "self_training", "no_warmup", "daformer",
+    ),
+    "table5": (
+        "source_only", "self_training", "rcs_uniform", "rcs_01", "rcs", "rcs_0001",
+        "fd_everywhere", "fd", "fd_all", "no_ignored_rows", "short_memory", "daformer", "oracle",
+    ),
+    "table7": (*(f"decoder_{decoder}" for decoder in DECODER_ROWS), "daformer"),
+}  # fmt: skip
 
 
 def experiment(
@@ -84,6 +135,17 @@ def experiment(
     check_same_classes(specs)
     built = _own_data(built, specs[:-1], specs[-1])
     return built.changed(model={"num_classes": specs[-1].num_classes})
+
+
+def study_rows(table: str, profile: str) -> tuple[str, ...]:
+    """The rows of a study by name; KeyError with the nearest names."""
+    if profile != "full":
+        return _named(STUDIES, table, "study")
+    tables: dict[str, tuple[str, ...]] = {"main": STUDIES["main"]}
+    for row in PAPER_RECIPES:
+        number = row.partition("_")[0]
+        tables[number] = (*tables.get(number, ()), row)
+    return _named(tables, table, "study")
 
 
 def default_root(profile: str) -> str:

@@ -1,0 +1,37 @@
+"""The rows of the studies: each is there, once, and a table at `full` is the paper's."""
+
+from __future__ import annotations
+
+import pytest
+
+from daformer_lib.runs import recipes
+
+
+@pytest.mark.parametrize("table", recipes.STUDIES)
+def test_a_studys_rows_are_there_and_differ(table):
+    rows = recipes.study_rows(table, "study")
+    assert len({recipes.experiment(row, "study").key for row in rows}) == len(rows)
+    assert all(row in recipes.TITLES for row in rows)
+
+
+def test_every_row_has_a_title_of_its_own():
+    assert set(recipes.TITLES) == set(recipes.ROWS)
+    assert len(set(recipes.TITLES.values())) == len(recipes.TITLES)
+
+
+def test_a_table_at_full_is_the_papers():
+    rows = recipes.study_rows("table5", "full")
+    assert len(rows) == 8 and rows[0] == "table5_segformer_uda"
+    assert len(recipes.study_rows("table1", "full")) == 15
+    with pytest.raises(KeyError, match="unknown study 'table9'; .*known: main, table1"):
+        recipes.study_rows("table9", "study")
+
+
+def test_networks_differ_in_nothing_but_the_network():
+    plain = recipes.experiment("self_training", "demo")
+    other = recipes.experiment("danet_self_training", "demo")
+    assert (other.model.encoder, other.model.decoder) == ("tiny_resnet", "danet")
+    assert (
+        other.changed(name=plain.name, model={"encoder": "tiny_mit", "decoder": "daformer"})
+        == plain
+    )
