@@ -112,6 +112,16 @@ def test_so_do_evaluate_and_the_comparison(run, expected, capsys):
     assert f"| {score} |" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("statistics", ["target", "image"])
+def test_evaluate_with_other_statistics_leaves_the_run_as_it_is(run, capsys, statistics):
+    command = ["evaluate", "--run", str(run.folder)]
+    said = []
+    for name in ("running", statistics, "running"):
+        assert main([*command, "--statistics", name]) == 0
+        said.append([line for line in capsys.readouterr().out.splitlines() if "own/" not in line])
+    assert said[0] == said[2] and [line.split()[0] for line in said[1]][:2] == ["soil", "crop"]
+
+
 def test_a_run_of_before_is_scored_by_its_pixels(run, expected, tmp_path):
     """evals.json and result.json once held the mean over all classes."""
     for name in ("config.json", "specs", "evals.json"):
