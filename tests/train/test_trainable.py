@@ -13,11 +13,11 @@ from daformer_lib.course import course
 from daformer_lib.files import write_json
 from daformer_lib.runs import batch, recipes
 from daformer_lib.runs.folder import is_finished, run_folder
-from daformer_lib.runs.recipes import ROWS
 from daformer_lib.train.trainable import require_trainable
+from tests.helpers.rows import one_of_each_network
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", one_of_each_network())
 def test_every_row_of_the_course_is_trainable(row, recwarn):
     require_trainable(recipes.experiment(row, "smoke"))
     assert not recwarn.list, "weights are laid over shapes alone, which is no news to a user"
