@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -55,3 +55,14 @@ def test_the_targets_colours_and_no_domains_style_have_a_part_in_it(monkeypatch)
     for one, other in zip(before, after, strict=True):
         np.testing.assert_array_equal(one.image, other.image)
         np.testing.assert_array_equal(one.mask, other.mask)
+
+
+@pytest.mark.parametrize("log", sorted(load.SHIPPED.glob("*.strong.json")), ids=lambda p: p.stem)
+def test_strong_weights_came_from_where_they_say_and_lost_nothing_by_rounding(log):
+    said = read_json(log)
+    config = PRETRAININGS[said["config"]["encoder"], "strong"]
+    assert said["config"] == asdict(config)
+    before, after = (row["held_out_accuracy"] for row in said["log"][-2:])
+    assert after >= 0.95 and abs(after - before) < 0.002
+    loaded = build_segmentor(ModelConfig(config.encoder, pretrained="strong")).encoder
+    assert all(p.dtype == torch.float32 for p in loaded.parameters())
