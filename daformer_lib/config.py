@@ -256,12 +256,8 @@ class Experiment:
             self.mode in NEEDS,
             f"mode {self.mode!r} is unknown; known: {sorted(NEEDS)}",
         )
-        for name in self.methods:
-            _require(
-                name in METHOD_SETTINGS,
-                f"method {name!r} is unknown; known: {sorted(METHOD_SETTINGS)}",
-            )
-        for settings in self.methods.values():
+        for name, settings in self.methods.items():
+            _settings_of(name)  # raises, if there is none
             if hasattr(settings, "check"):
                 settings.check(self)
         height = self.data.crop[0]

@@ -7,7 +7,8 @@ but predicted counts as IoU 0, one absent from both is NaN and left out of the m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -214,19 +215,26 @@ def evaluate(
     meanwhile and get their modes back. `evaluated`: train ids in the mean IoU, all by default; of a
     data set its spec's `mean_ids`.
     """
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
     confusion = np.zeros((num_classes, num_classes), dtype=np.int64)
-    try:
+    with in_eval_mode(model):
         for batch in _batched(samples, batch_size):
             images = torch.stack([image for image, _ in batch]).to(device)
             labels, _ = predict(model, images, batch[0][1].shape)
             for label, (_, truth) in zip(labels.cpu().numpy(), batch):
                 confusion += confusion_matrix(label, truth, num_classes)
+    return Scores(confusion, tuple(evaluated))
+
+
+@contextmanager
+def in_eval_mode(model: nn.Module) -> Iterator[None]:
+    """BatchNorm and dropout as in use; every module gets its own mode back, whatever happens."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
     finally:
         for module, training in modes.items():
             module.training = training
-    return Scores(confusion, tuple(evaluated))
 
 
 def _batched(samples: Iterable, size: int) -> Iterable[list]:

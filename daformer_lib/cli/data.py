@@ -15,7 +15,12 @@ from daformer_lib.data.intake.inspect import (
     contact_sheet,
     inspect_split,
 )
-from daformer_lib.data.intake.prepare import WORKERS, mini_counts
+from daformer_lib.data.intake.prepare import (
+    WORKERS,
+    bring_up_to_date,
+    field_counts,
+    mini_counts,
+)
 from daformer_lib.data.intake.report import SHOWN, report_lines
 from daformer_lib.data.on_disk import spread
 from daformer_lib.files import write_atomic, write_png
@@ -55,7 +60,6 @@ def check_data(
 def make_fields(data_root: str | None = None, profile: Literal["smoke", "demo"] = "demo") -> None:
     """Draw the worked example of your own data: fields from the air in two seasons, with specs."""
     from daformer_lib.data.drawn import fields
-    from daformer_lib.data.intake.prepare import field_counts
 
     root = data_root or default_root(profile)
     with Progress(None, "draw") as bar:
@@ -148,7 +152,6 @@ def prepare_cache(
         workers: threads.
     """
     from daformer_lib.data.datasets import SegmentationDataset
-    from daformer_lib.data.intake.prepare import bring_up_to_date
     from daformer_lib.data.intake.prepare_cache import prepare_split
 
     for name in datasets:

@@ -27,7 +27,7 @@ from daformer_lib.progress import Progress
 from daformer_lib.runs import Run, recipes
 from daformer_lib.runs.batch import run_all
 from daformer_lib.runs.recipes import TITLES
-from daformer_lib.runs.results import RowResult, read_results
+from daformer_lib.runs.results import STUDY, RowResult, read_results
 from daformer_lib.specs import (
     JOIN,
     DatasetSpec,
@@ -141,7 +141,7 @@ class Kit:
     @cached_property
     def study(self) -> dict[str, RowResult]:
         """The committed multi-seed results on the mini domains, by row; empty before a study."""
-        path = results() / "mini_study.json"
+        path = results() / STUDY
         return {r.row: r for r in read_results(path)} if path.exists() else {}
 
 

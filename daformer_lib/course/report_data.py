@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from itertools import pairwise
 
-from daformer_lib.course.chapter import TITLES, Kit, results
+from daformer_lib.course.chapter import TITLES, Kit
 from daformer_lib.course.report import AblationRow, CourseReport, PanelRow, StepTime
 from daformer_lib.machine import machine
 from daformer_lib.runs import Run, recipes
@@ -99,6 +99,6 @@ def _notes(kit: Kit, runs: dict[str, Run]) -> list[str]:
                 f"Here {TITLES[high]} did not beat {TITLES[low]}: expected the other way round."
             )
     notes += absent_classes(runs.values(), split=SPLIT)
-    if not results().joinpath("mini_study.json").exists():
+    if not kit.study:
         notes.append("There is no committed multi-seed study yet.")
     return notes

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from daformer_lib.evaluate import in_eval_mode
+
 # running: as trained; target: estimated again on unlabelled target images; image: each image's own.
 Statistics = Literal["running", "target", "image"]
 
@@ -59,17 +61,14 @@ def estimate_statistics(network: nn.Module, images: Iterable[Tensor]) -> None:
 
     The network is in eval mode but for its BatchNorm meanwhile, and weights stay.
     """
-    norms, modes = batch_norms(network), {m: m.training for m in network.modules()}
+    norms, device = batch_norms(network), next(network.parameters()).device
     momenta = [norm.momentum for norm in norms]
-    network.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a cumulative mean
-        norm.train()
-    device = next(network.parameters()).device
-    for image in images:
-        network(image[None].to(device))
+    with in_eval_mode(network):
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a cumulative mean
+            norm.train()
+        for image in images:
+            network(image[None].to(device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-    for module, training in modes.items():
-        module.training = training

@@ -16,9 +16,8 @@ import numpy as np
 from daformer_lib.files import write_atomic
 from daformer_lib.means import MISSING, known_mean
 from daformer_lib.runs.papers import Column, paper_row
-from daformer_lib.runs.results import RowResult, read_results
+from daformer_lib.runs.results import STUDY, RowResult, mean_gain, paired, read_results
 
-STUDY = "mini_study.json"  # in results/: the rows of the claims
 MINIMUM = 3  # seeds that a verdict takes
 Verdict = Literal["shown", "tied", "contradicted", "not run"]
 Measure = Callable[[RowResult], np.ndarray]  # (seeds,) percent
@@ -167,18 +166,11 @@ def effect(pair: Pair, measure: Measure, results: Mapping[str, RowResult]) -> Ef
     """What the results say about one pair; without both rows nothing."""
     if pair.low not in results or pair.high not in results:
         return Effect()
-    low, high = results[pair.low], results[pair.high]
-    shared = sorted(set(low.seeds) & set(high.seeds))
-    values = np.array(
-        [[measure(row)[row.seeds.index(seed)] for seed in shared] for row in (low, high)]
-    )
-    values = values[:, ~np.isnan(values).any(axis=0)]
-    gains = values[1] - values[0]
-    if not len(gains):
+    values = paired(results[pair.low], results[pair.high], measure)
+    if not values.size:
         return Effect()
-    error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else float("nan")
-    means = values.mean(axis=1)
-    return Effect(float(means[0]), float(means[1]), float(gains.mean()), float(error), len(gains))
+    low, high = values.mean(axis=1)
+    return Effect(float(low), float(high), *mean_gain(values), seeds=values.shape[1])
 
 
 def verdict(found: Sequence[Effect]) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +16,8 @@ from daformer_lib.means import MISSING, json_number, known_mean, percent
 from daformer_lib.runs.folder import Run
 from daformer_lib.specs import data_names, get_spec
 from daformer_lib.texts import markdown_cell
+
+STUDY = "mini_study.json"  # in results/: the committed multi-seed study on the mini domains
 
 
 @dataclass(frozen=True)
@@ -119,11 +121,22 @@ def paired_gain(low: RowResult, high: RowResult) -> tuple[float, float]:
 
     The gain is NaN without such a seed, the error with only one.
     """
+    return mean_gain(paired(low, high, lambda row: row.miou))
+
+
+def paired(
+    low: RowResult, high: RowResult, measure: Callable[[RowResult], np.ndarray]
+) -> np.ndarray:
+    """(2, n): the measure (seeds,) of both rows, for the seeds for which both have it."""
     shared = sorted(set(low.seeds) & set(high.seeds))
-    gains = np.array(
-        [high.miou[high.seeds.index(s)] - low.miou[low.seeds.index(s)] for s in shared]
-    )
-    gains = gains[~np.isnan(gains)]
+    places = ([row.seeds.index(seed) for seed in shared] for row in (low, high))
+    values = np.stack([measure(row)[at] for row, at in zip((low, high), places, strict=True)])
+    return values[:, ~np.isnan(values).any(axis=0)]
+
+
+def mean_gain(values: np.ndarray) -> tuple[float, float]:
+    """Of `paired` values: the mean difference and its standard error."""
+    gains = values[1] - values[0]
     error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else float("nan")
     return float(known_mean(gains)), float(error)
 

@@ -21,7 +21,7 @@ from daformer_lib.data.datasets import (
     target_dataset,
 )
 from daformer_lib.data.transforms import to_tensors
-from daformer_lib.evaluate import Scores, evaluate, predict
+from daformer_lib.evaluate import Scores, evaluate, in_eval_mode, predict
 from daformer_lib.ranks import ALONE, Ranks
 from daformer_lib.runs import Evaluation, RunWriter, Snapshot
 from daformer_lib.specs import get_spec
@@ -174,9 +174,6 @@ def joined(scores: Scores, ranks: Ranks, device: torch.device) -> Scores:
 
 def label_snapshot(model: nn.Module, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """(N, H, W) uint8 labels and uint8 confidence (probability x 255), in eval mode."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    label, confidence = predict(model, images)
-    for module, training in modes.items():
-        module.training = training
+    with in_eval_mode(model):
+        label, confidence = predict(model, images)
     return label.byte().cpu().numpy(), (confidence * 255).round().byte().cpu().numpy()

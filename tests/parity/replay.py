@@ -139,11 +139,11 @@ def distances(ours, theirs):
     return found
 
 
-def assert_follows(ours, theirs, spread=None):
-    """Every series within TIGHT; after the well-conditioned iterations within APART x `spread`."""
+def assert_follows(ours, theirs, spread=None, tight=TIGHT, conditioned=WELL_CONDITIONED):
+    """Every series within `tight`; after the conditioned iterations within APART x `spread`."""
     for name, apart in distances(ours, theirs).items():
-        allowed = np.full(len(apart), TIGHT[name])
+        allowed = np.full(len(apart), tight[name])
         if spread is not None:
             grown = APART * np.maximum.accumulate(spread[name])
-            allowed[WELL_CONDITIONED:] = np.maximum(allowed, grown)[WELL_CONDITIONED:]
+            allowed[conditioned:] = np.maximum(allowed, grown)[conditioned:]
         assert (apart <= allowed).all(), f"{name}: {apart} where {allowed} is allowed"

@@ -7,7 +7,6 @@ target masked, as for ACDC. Tolerances as in `test_trajectory.py`.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,18 +18,17 @@ from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import load_official
 from daformer_lib.specs import THINGS
 from daformer_lib.train.optim import build_optimizer, set_learning_rates
-from daformer_lib.uda.augment import Jitter
 from daformer_lib.uda.classmix import MixPlan
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 from daformer_lib.uda.method import Method, Objective, Turn, daformer_objective
 from daformer_lib.uda.methods.mic import MaskPlan, add_mic
 from daformer_lib.uda.teacher import Teacher
+from tests.helpers.frontier import GOLDEN, jitters
 from tests.helpers.rounding import APART, nudge
-from tests.parity.replay import CLASSES, MODEL, det_state, grad_norm
+from tests.parity.replay import CLASSES, MODEL, assert_follows, det_state, distances, grad_norm
 
 pytestmark = pytest.mark.numeric
 
-GOLDEN = Path(__file__).parents[1] / "golden_frontier"
 WHERE = {"separatetrgaug": "target", "separatetrg": "target", "separate": "both"}
 LOSSES = {
     "decode.loss_seg": "source",
@@ -76,14 +74,6 @@ def experiment_of(facts):
     )
     data = DataConfig(crop=(128, 128))
     return Experiment("mic", model=MODEL, data=data, uda=uda, methods={"mic": mic})
-
-
-def jitters(call):
-    if not call["jitter"]:
-        return None
-    names = [f"{name}_factor" for name in ("brightness", "contrast", "saturation", "hue")]
-    columns = zip(*(call["jitter"][name] for name in names), strict=True)
-    return tuple(Jitter(*values, tuple(call["jitter"]["order"])) for values in columns)
 
 
 def plans_of(facts, gold, i):
@@ -145,20 +135,11 @@ def replayed(run, det, steps, nudged=False):
     return series, turn
 
 
-def distances(ours, theirs):
-    found = {}
-    for name, series in ours.items():
-        expected = theirs[name][: len(series)]
-        found[name] = (np.abs(series - expected) / np.abs(expected)).reshape(len(series), -1).max(1)
-    return found
-
-
 @pytest.mark.notebook  # trains
 @pytest.mark.parametrize("run", ["A", "B", "C"])
 def test_the_first_iterations_are_the_authors(det, run):
     ours, turn = replayed(run, det, WELL_CONDITIONED)
-    for name, apart in distances(ours, theirs_of(run)).items():
-        assert (apart <= TIGHT[name]).all(), f"{name}: {apart}"
+    assert_follows(ours, theirs_of(run), tight=TIGHT)
     gold = gold_of(run)
     labels = turn.seen["masked"].label.numpy()
     counts = np.bincount(labels.ravel(), minlength=256)
@@ -171,9 +152,5 @@ def test_later_iterations_are_as_near_as_rounding_allows(det):
     ours, _ = replayed("A", det, LATER)
     nudged, _ = replayed("A", det, LATER, nudged=True)
     spread = distances(nudged, ours)
-    for name, apart in distances(ours, theirs_of("A")).items():
-        allowed = np.full(len(apart), TIGHT[name])
-        grown = APART * np.maximum.accumulate(spread[name])
-        allowed[WELL_CONDITIONED:] = np.maximum(allowed, grown)[WELL_CONDITIONED:]
-        assert (apart <= allowed).all(), f"{name}: {apart} where {allowed} is allowed"
+    assert_follows(ours, theirs_of("A"), spread, TIGHT, WELL_CONDITIONED)
     assert APART * spread["masked"].max() < 0.02

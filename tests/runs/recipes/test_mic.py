@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from daformer_lib.runs import recipes
 from daformer_lib.runs.recipes.mic import MIC_RECIPES
+from tests.helpers.frontier import GOLDEN
 
-CONFIGS = json.loads(
-    (Path(__file__).parents[2] / "golden_frontier/configs.json").read_text(encoding="utf-8")
-)
+CONFIGS = json.loads((GOLDEN / "configs.json").read_text(encoding="utf-8"))
 WHERE = {"target": "separatetrg", "source": "separatesrc", "both": "separate"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from daformer_lib.batch import Labelled, Unlabelled
 from daformer_lib.config import DataConfig, Experiment, MICConfig, UDAConfig
 from daformer_lib.ranks import Ranks
 from daformer_lib.runs.recipes.settings import with_settings
-from daformer_lib.uda.augment import Jitter
 from daformer_lib.uda.losses import cross_entropy
 from daformer_lib.uda.method import Turn
 from daformer_lib.uda.methods.mic import (
@@ -26,10 +24,10 @@ from daformer_lib.uda.methods.mic import (
     unmasked,
 )
 from daformer_lib.uda.teacher import confidence_weight, ema_alpha
+from tests.helpers.frontier import GOLDEN, jitters
 
 pytestmark = pytest.mark.numeric
 
-GOLDEN = Path(__file__).parents[2] / "golden_frontier"
 FACTS = json.loads((GOLDEN / "mic_parts.json").read_text())
 PARTS = np.load(GOLDEN / "mic_parts.npz")
 CLASSES = [0, 2, 8, 10, 11, 13, 18, 5, 255]
@@ -83,11 +81,7 @@ def test_a_cell_at_the_ratio_itself_is_hidden(ratio):
 
 
 def plan_of(case, drawn):
-    jitter = None
-    if drawn and drawn["jitter"]:
-        names = [f"{n}_factor" for n in ("brightness", "contrast", "saturation", "hue")]
-        columns = zip(*(drawn["jitter"][name] for name in names), strict=True)
-        jitter = tuple(Jitter(*values, tuple(drawn["jitter"]["order"])) for values in columns)
+    jitter = jitters(drawn) if drawn else None
     blur = drawn["blur"]["sigma"] if drawn and drawn["blur"] else None
     return MaskPlan(PARTS[f"{case}/mask_low"][:, 0].astype(bool), jitter, blur)
 

@@ -71,10 +71,10 @@ def test_its_settings_are_typed_like_all_others(smoke):
         Experiment("x", methods={"entropie": None})
 
 
-def first_losses(experiment, engine, parts=1):
-    learner = build_learner(experiment.changed(train={"accumulate": parts}), engine)
-    losses = training_step(learner, experiment, 0, noise_batch(experiment), engine)
-    return losses, learner
+def first_losses(experiment):
+    engine = PlainEngine()
+    learner = build_learner(experiment, engine)
+    return training_step(learner, experiment, 0, noise_batch(experiment), engine)
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -95,7 +95,7 @@ def test_a_method_that_miscounts_its_passes_is_told(smoke, monkeypatch, passes, 
 
     monkeypatch.setitem(methods.METHODS, "entropy", add_wrong)
     with pytest.raises(ValueError, match=f"{how} dicts of losses .*mend `passes`"):
-        first_losses(smoke("entropy"), PlainEngine())
+        first_losses(smoke("entropy"))
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_a_method_that_miscounts_its_passes_is_told(smoke, monkeypatch, passes, 
     [("self_training", "entropy", "entropy"), ("daformer", "mic", "masked")],
 )
 def test_what_is_added_changes_nothing_of_the_losses_before_it(smoke, before, row, loss):
-    plain, _ = first_losses(smoke(before), PlainEngine())
-    added, _ = first_losses(smoke(row), PlainEngine())
+    plain = first_losses(smoke(before))
+    added = first_losses(smoke(row))
     assert added.keys() - plain.keys() == {loss}
     assert all(torch.equal(added[name], loss) for name, loss in plain.items())
 
