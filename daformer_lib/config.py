@@ -294,6 +294,12 @@ class Experiment:
         return cls(name=values["name"], mode=values["mode"], methods=methods, **built)
 
     @property
+    def versions(self) -> list[str]:
+        """Of the built-in data sets, sources first: a drawn one changes with its drawing."""
+        names = [*source_names(self.data.source), self.data.target]
+        return [SPECS[name].version for name in names if name in SPECS]
+
+    @property
     def key(self) -> str:
         """Eight hex digits of everything that can change the result (not name, not data_root).
 
@@ -311,8 +317,7 @@ class Experiment:
             values["uda"].pop("teacher_statistics")
         for way in ("channels_last", "fused", "checkpointing", "compile"):  # the same, faster
             values["train"].pop(way)
-        names = [*source_names(self.data.source), self.data.target]
-        values["versions"] = [SPECS[name].version for name in names if name in SPECS]
+        values["versions"] = self.versions
         for side in ("source", "target"):
             values["data"][side] = stable_name(values["data"][side])
         text = json.dumps(values, sort_keys=True)

@@ -23,9 +23,9 @@ from daformer_lib.files import (
     write_png,
 )
 from daformer_lib.progress import Report, silent
-from daformer_lib.specs import IGNORE, MINI_SIZE, MINI_VERSION, DatasetSpec, get_spec
+from daformer_lib.specs import IGNORE, MINI_SIZE, DatasetSpec, get_spec
 
-MINI_NAMES = ("minigta", "minisynthia", "minicityscapes")
+MINI_NAMES = ("minigta", "minisynthia", "minicityscapes", "minicityscapes_wide")
 CITIES = {"train": ("kleinstadt", "altdorf"), "val": ("neuhausen",), "test": ("seeburg",)}
 UNLABELLED_ID, EGO_ID = 0, 1  # label ids of Cityscapes and GTA
 EGO_ROWS = 20  # px: what is ignored below this many rows from the bottom is the camera's own car
@@ -42,8 +42,8 @@ class MiniCounts:
     minicityscapes_test: int = 300
 
     def splits(self, name: str) -> dict[str, int]:
-        if name == "minicityscapes":
-            return {split: getattr(self, f"{name}_{split}") for split in CITIES}
+        if name.startswith("minicityscapes"):
+            return {split: getattr(self, f"minicityscapes_{split}") for split in CITIES}
         return {"train": getattr(self, name)}
 
 
@@ -91,7 +91,7 @@ def _make_set(
     data_root: Path, name: str, counts: MiniCounts, seed: int, workers: int, report: Report
 ) -> None:
     wanted = {
-        "set": name, "seed": seed, "counts": counts.splits(name), "drawing": MINI_VERSION,
+        "set": name, "seed": seed, "counts": counts.splits(name), "drawing": get_spec(name).version,
         "size": list(MINI_SIZE),
     }  # fmt: skip
     scenes = list(_scenes(data_root, name, counts, seed))

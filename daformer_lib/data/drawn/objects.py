@@ -41,8 +41,20 @@ class ObjectSample(NamedTuple):
     mask: np.ndarray  # (16, 16) float32 in [0, 1]: share of each cell that the object covers
 
 
+class OutlinedSample(NamedTuple):
+    image: np.ndarray  # (64, 64, 3) uint8 RGB
+    class_id: int  # position in OBJECT_CLASSES
+    outline: np.ndarray  # (64, 64) bool: where the object is
+
+
 def draw_object(index: int, seed: int = 0) -> ObjectSample:
     """Sample number `index`; classes take turns, everything else is random but seeded."""
+    image, class_id, outline = draw_outlined(index, seed)
+    return ObjectSample(image, class_id, _cell_mask(outline))
+
+
+def draw_outlined(index: int, seed: int = 0) -> OutlinedSample:
+    """The same sample with the object's outline to the pixel."""
     rng = np.random.default_rng(np.random.SeedSequence((seed, _STREAM, index)))
     class_id = index % len(OBJECT_CLASSES)
     canvas = _empty_canvas(rng)
@@ -50,10 +62,10 @@ def draw_object(index: int, seed: int = 0) -> ObjectSample:
     _DRAW[name](canvas, RandomPaint(rng))
     image, label = canvas.finish()
     image = _photograph(image, _grain_map(name, label, rng), rng)
-    mask = _cell_mask(label == LABEL_OF[name])
+    outline = label == LABEL_OF[name]
     if rng.random() < 0.5:
-        image, mask = image[:, ::-1], mask[:, ::-1]
-    return ObjectSample(np.ascontiguousarray(image), class_id, np.ascontiguousarray(mask))
+        image, outline = image[:, ::-1], outline[:, ::-1]
+    return OutlinedSample(np.ascontiguousarray(image), class_id, np.ascontiguousarray(outline))
 
 
 def _empty_canvas(rng: np.random.Generator) -> Canvas:

@@ -58,7 +58,7 @@ def draw_scene(domain: str, split: str, index: int, seed: int = 0) -> tuple[np.n
 def set_stage(domain: str, split: str, index: int, seed: int = 0) -> Stage:
     """Camera, light, street and everything in it, all drawn from the scene's own generator."""
     style = get_style(domain)
-    rng = scene_generator(domain, split, index, seed)
+    rng = scene_generator(style.scenes_of or domain, split, index, seed)
     canvas = Canvas(*MINI_SIZE, _camera(rng, style), _air(rng, style))
     layout = sample_layout(rng, style)
     return Stage(style, canvas, DomainPaint(rng, style), layout, populate(rng, style, layout))

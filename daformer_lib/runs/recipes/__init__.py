@@ -2,6 +2,7 @@
 
 from daformer_lib.runs.recipes.profiles import PROFILES
 from daformer_lib.runs.recipes.rows import (
+    NETWORKS,
     ROWS,
     STUDIES,
     TITLES,
@@ -10,4 +11,6 @@ from daformer_lib.runs.recipes.rows import (
     study_rows,
 )
 
-__all__ = ["PROFILES", "ROWS", "STUDIES", "TITLES", "default_root", "experiment", "study_rows"]
+__all__ = [
+    "NETWORKS", "PROFILES", "ROWS", "STUDIES", "TITLES", "default_root", "experiment", "study_rows",
+]  # fmt: skip

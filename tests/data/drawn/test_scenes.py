@@ -6,11 +6,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from daformer_lib.data.drawn.kit.styles import get_style
 from daformer_lib.data.drawn.scenes import draw_scene, scene_sheet, set_stage
-from daformer_lib.specs import CITYSCAPES_CLASSES, IGNORE
+from daformer_lib.specs import CITYSCAPES_CLASSES, IGNORE, get_spec
 
 CLASS = {name: i for i, name in enumerate(CITYSCAPES_CLASSES)}
-DOMAINS = ("minigta", "minisynthia", "minicityscapes")
+DOMAINS = ("minigta", "minisynthia", "minicityscapes", "minicityscapes_wide")
 # What paints the rare classes; a scene without any of these has none of their pixels.
 RARE_DRAWINGS = ("draw_tram", "draw_bicycle", "draw_motorcycle", "draw_traffic_light")
 
@@ -92,7 +93,7 @@ def test_synthia_stand_in_has_its_16_classes_only():
 def test_source_is_long_tailed_in_images():
     counts = Counter(name for index in range(700) for name in drawings("minigta", index))
     share = {name: count / 700 for name, count in counts.items()}
-    assert 0.01 < share["draw_tram"] < 0.03
+    assert 0.01 < share["draw_tram"] < 0.04
     for name in ("draw_bus", "draw_truck", "draw_bicycle", "draw_motorcycle"):
         assert 0.02 < share[name] < 0.09, name
 
@@ -133,3 +134,18 @@ def test_contact_sheet_puts_labels_beside_images():
     assert sheet.shape == (2 * 132 + 4, 4 * 260 + 4, 3)
     image, _ = draw_scene("minigta", "train", 0, 0)
     assert (sheet[4:132, 4:260] == image).all()
+
+
+def test_the_wide_target_shows_the_same_scenes_in_a_worse_light():
+    for split, index in (("train", 2), ("val", 1)):
+        image, label = draw_scene("minicityscapes", split, index)
+        worse, same = draw_scene("minicityscapes_wide", split, index)
+        assert (label == same).all() and (image != worse).mean() > 0.5
+
+
+def test_the_wide_target_is_what_the_target_was_in_version_4():
+    style = get_style("minicityscapes_wide")
+    assert (style.air.haze, style.photo.blur) == ((0.002, 0.02), (0.35, 0.7))
+    assert style.photo.noise == (2.0, 4.5) and style.shifts.stuff == (0.1, 1.0)
+    assert style.shifts.people == (0.1, 0.6) and style.shifts.vehicles == (0.2, 0.9)
+    assert get_spec("minicityscapes_wide").version == "4"

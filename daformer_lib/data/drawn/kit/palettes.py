@@ -26,7 +26,7 @@ GROUPS = {
     "top": "people", "trousers": "people", "skin": "people", "hair": "people", "rider": "people",
     "helmet": "people", "car": "vehicles", "truck": "vehicles", "cab": "vehicles",
     "bus": "vehicles", "train": "vehicles", "stripe": "vehicles", "motorcycle": "two_wheelers",
-    "bicycle": "two_wheelers",
+    "bicycle": "two_wheelers", "sign": "signs", "sign_face": "signs",
 }  # fmt: skip
 
 GAME: Palette = {
