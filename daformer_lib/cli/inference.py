@@ -84,12 +84,28 @@ def predict(
     return 1 if summary.skipped or any(one.why.lost for one in unread) else 0
 
 
-def export_model(run: Path, output: Path, model: Literal["student", "teacher"] = "student") -> None:
-    """Write a run's network with its classes and colours as one .safetensors file."""
+def export_model(
+    run: Path, output: Path, model: Literal["student", "teacher"] = "student", half: bool = False
+) -> None:
+    """Write a run's network with its classes and colours as one .safetensors file.
+
+    Args:
+        half: float16 on disk, half the size.
+    """
     from daformer_lib.inference import open_model
     from daformer_lib.inference.exchange import save_model
 
-    print(f"wrote {save_model(open_model(run, model), output)}")
+    print(f"wrote {save_model(open_model(run, model), output, half)}")
+
+
+def ship_study(runs: tuple[Path, ...], folder: Path = Path("daformer_lib/weights/study")) -> None:
+    """Write the finished networks that come with the kit, from runs, and the card beside them."""
+    from daformer_lib.inference import open_run
+    from daformer_lib.inference.finished import ship
+
+    opened = [Run(run) for run in runs]
+    for path in ship({run: open_run(run) for run in opened}, folder):
+        print(f"wrote {path}")
 
 
 def export_onnx(

@@ -126,8 +126,11 @@ def _require_pinned(repository: str, revision: str | None) -> None:
         )
 
 
-def save_model(model: TrainedModel, path: str | Path) -> Path:
-    """Write a model file (.safetensors), atomically."""
+def save_model(model: TrainedModel, path: str | Path, half: bool = False) -> Path:
+    """Write a model file (.safetensors), atomically.
+
+    `half`: float16 on disk; read, the network is float32 again, of rounded weights.
+    """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"{path} must end in .safetensors; try {path.with_suffix('.safetensors')}")
@@ -135,6 +138,8 @@ def save_model(model: TrainedModel, path: str | Path) -> Path:
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in model.network.state_dict().items()
     }
+    if half:
+        state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
     metadata = {
         "format": "pt",  # what other readers of safetensors look for
         "daformer_version": VERSION,

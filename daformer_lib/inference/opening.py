@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from daformer_lib.inference import finished
 from daformer_lib.inference.exchange import TrainedModel, load_model
 from daformer_lib.machine import keep_memory
 from daformer_lib.models import build_segmentor
@@ -61,7 +62,7 @@ def open_model(run: str | Path | None, model: str = "student") -> TrainedModel:
 
     Args:
         model: "student" or "teacher" of the run; else a .safetensors file, a folder with one, or
-            hf:<owner>/<repository>@<40-digit commit>.
+            hf:<owner>/<repository>@<40-digit commit>; or study:<row>, a network of the kit's own.
     """
     of_a_run = model in ("student", "teacher")
     if run is not None and not of_a_run:
@@ -70,4 +71,6 @@ def open_model(run: str | Path | None, model: str = "student") -> TrainedModel:
         return open_run(Run(run), model)
     if of_a_run:
         raise ValueError("name a trained network: --run FOLDER, or --model FILE.safetensors")
+    if model.startswith(finished.PREFIX):
+        return finished.open_finished(model.removeprefix(finished.PREFIX))
     return load_model(fetch(model) if model.startswith(HUB_PREFIX) else model)
