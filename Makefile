@@ -56,8 +56,10 @@ soak: $(STAMP)  ## the killed course, then half an hour of training: memory, ope
 lab: $(STAMP)  ## the notebooks in JupyterLab, on this machine only
 	$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
 
-study: $(STAMP)  ## the committed multi-seed results again (about an hour and a half on two cores)
-	$(RUN) -m daformer_lib study --results results/mini_study.json
+study: $(STAMP)  ## the committed multi-seed results again (an hour and a half on two cores)
+	$(RUN) -m daformer_lib study main --results results/mini_study.json
+	$(RUN) -m daformer_lib study table5 --rows source_only self_training rcs fd daformer oracle \
+	  --results results/mini_study.json
 	$(RUN) -m daformer_lib study --profile demo --rows source_only self_training daformer oracle \
 	  --output-dir runs/course --results results/demo_study.json
 

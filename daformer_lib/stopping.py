@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
+from typing import Protocol
 
 GRACE = 20.0  # seconds that a process gets to end after SIGTERM
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
@@ -110,7 +111,22 @@ def _await_end() -> None:
     os._exit(1)
 
 
-def stop_all(processes: Iterable[subprocess.Popen]) -> None:
+class Job(Protocol):
+    """What was started and can be ended: a process, or something that answers like one."""
+
+    def poll(self) -> int | None:
+        """The exit status; None while it runs."""
+
+    def terminate(self) -> None:
+        """Ask it to save and end."""
+
+    def kill(self) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Raises subprocess.TimeoutExpired where it has not ended by then."""
+
+
+def stop_all(processes: Iterable[Job]) -> None:
     """Ask processes to end, wait, and end for good those that have not."""
     alive = [process for process in processes if process.poll() is None]
     for process in alive:

@@ -27,7 +27,9 @@ COMMANDS: Mapping[str, Callable[..., int | None]] = {
     "train": train.train,
     "train-run": train.train_run,
     "study": study.study,
+    "run-notebook": study.run_notebook,
     "claims": study.claims,
+    "causes": study.causes,
     "evaluate": inference.evaluate,
     "evaluate-official": inference.evaluate_official,
     "export-test": inference.export_test,
@@ -35,6 +37,7 @@ COMMANDS: Mapping[str, Callable[..., int | None]] = {
     "compare": compare.compare,
     "predict": inference.predict,
     "export-model": inference.export_model,
+    "ship-study": inference.ship_study,
     "export-onnx": inference.export_onnx,
     "course": course.course,
 }

@@ -1,17 +1,18 @@
-"""Many runs, and what they add up to: study, claims."""
+"""Many runs, and what they add up to: study, run-notebook, claims, causes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
-from daformer_lib.cli.options import Profile, Recheck, prepare_with_bar
+from daformer_lib.cli.options import Profile, Recheck, Settings, prepare_with_bar
 from daformer_lib.files import require_writable
 from daformer_lib.progress import Progress
 from daformer_lib.runs import recipes
+from daformer_lib.stopping import end_with_parent
 
 
 def study(
@@ -24,54 +25,96 @@ def study(
     source: str | None = None,
     target: str | None = None,
     data_root: str | None = None,
+    settings: Settings = (),
     jobs: int = 2,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    tries: int = 2,
+    notebook: bool = True,
+    missing_only: bool = False,
+    show: bool = False,
+    cluster: Literal["slurm", "local"] | None = None,
+    cluster_minutes: int = 1440,
+    cluster_options: tuple[str, ...] = (),
     recheck: Recheck = False,
-) -> None:
-    """Rows x seeds as separate processes; finished runs are skipped; prints a table.
+) -> int:
+    """Rows x seeds, each run a notebook in its own process; finished ones are skipped.
 
     Args:
         table: main (the story of the course), or the rows of one of the paper's tables: table1,
             table2, table4, table5, table7; at profile full those of the paper itself.
         rows: these instead.
+        results: file to which the scores are added; the table's page, CSV and figure stand beside.
+        settings: part.field=value of the configuration, for all rows.
+        jobs: runs side by side (on a GPU several fit).
+        device: auto takes CUDA where there is one.
+        tries: how often a run that fails is started in all; it goes on from its checkpoint.
+        notebook: with --no-notebook papermill is not needed; the same command without it makes the
+            notebooks afterwards, in seconds each.
+        missing_only: leave out what --results has already, as on a second machine.
+        show: run nothing; print the table from --results (default results/mini_study.json).
+        cluster: submit each run to SLURM, or to submitit's local executor; without notebooks.
+        cluster_minutes: time limit of a job.
+        cluster_options: name=value of submitit's executor, such as slurm_partition=gpu.
     """
-    from daformer_lib.data.changes.run_data import note_data
-    from daformer_lib.runs.batch import require_jobs, run_all
-    from daformer_lib.runs.folder import is_finished
-    from daformer_lib.runs.results import absent_classes, collect, markdown_table, write_results
-    from daformer_lib.train.trainable import require_trainable
+    from daformer_lib.inference import choose_device
+    from daformer_lib.runs.results import STUDY
+    from daformer_lib.studies.cluster import cluster_starter
+    from daformer_lib.studies.notebook_runs import NotebookPlan
+    from daformer_lib.studies.study import Study, Way, require_startable, train_study, write_study
+    from daformer_lib.studies.tables import runs_table, study_page
 
-    require_jobs(jobs)
-    rows = recipes.study_rows(table, profile) if rows is None else rows
-    if not rows or not seeds:
-        raise ValueError("a study needs at least one of --rows and one of --seeds")
-    wanted = [
-        recipes.experiment(row, profile, seed, source, target, data_root)
-        for seed in seeds
-        for row in rows
-    ]
-    for missing in {e.name: e for e in wanted if not is_finished(e, output_dir)}.values():
-        require_trainable(missing)  # one of each row: seeds change nothing that could be wrong
+    choose_device(device)  # raises where there is no CUDA
+    if device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # for the runs' processes
+    plan = NotebookPlan(profile, output_dir, source, target, data_root, settings)
+    asked = Study(table, plan.rows_of(table) if rows is None else rows, seeds, plan)
+    if show:
+        place = results or Path("results") / STUDY
+        print(study_page(place, table, asked.rows, asked.split, asked.command))
+        return 0
+    start = cluster_starter(cluster, cluster_minutes, cluster_options) if cluster else None
+    way = Way(jobs, tries, notebook, start)
+    wanted = asked.still_to_run(results if missing_only else None)
+    require_startable(asked, way, wanted)
     if results is not None:
         require_writable(results)
-    prepare_with_bar(wanted[0], profile, recheck)
-    with Progress(None, "study") as bar:
-        runs = run_all(wanted, output_dir, jobs, bar, begun=note_data)
-    if results is not None:
-        command = study_command(rows, seeds, profile, source=source, target=target)
-        print(f"wrote {write_results(runs, results, command)}")
-    split = runs[0].experiment.train.final_splits[-1]
-    print(markdown_table(collect(runs, split=split)))
-    for note in absent_classes(runs, split=split):
-        print(note)
+    if wanted:
+        prepare_with_bar(wanted[0], profile, recheck)
+    runs, problems = train_study(asked, way, wanted)
+    if results is not None and (runs or results.exists()):
+        for path in write_study(asked, runs, results):
+            print(f"wrote {path}")
+    if runs:
+        print(runs_table(runs, table, asked.split))
+    for problem in problems:
+        print(f"error: {problem}")
+    return 1 if problems else 0
 
 
-def study_command(
-    rows: Sequence[str], seeds: Sequence[int], profile: str, **options: str | None
-) -> str:
-    """What to type to get these results again; options that are None are left out."""
-    command = f"python -m daformer_lib study --rows {' '.join(rows)}"
-    command += f" --seeds {' '.join(map(str, seeds))} --profile {profile}"
-    return command + "".join(f" --{name} {value}" for name, value in options.items() if value)
+def run_notebook(
+    row: str = "daformer",
+    profile: Profile = "demo",
+    seed: int = 0,
+    source: str | None = None,
+    target: str | None = None,
+    data_root: str | None = None,
+    output_dir: Path = Path("runs/study"),
+    settings: Settings = (),
+    with_parent: bool = False,
+) -> int:
+    """One run as a notebook, run.ipynb in the run's folder; started again, it goes on.
+
+    Args:
+        with_parent: end when standard input does, which is a pipe that the parent holds open.
+    """
+    from daformer_lib.studies.notebook_runs import NotebookPlan
+
+    if with_parent:
+        end_with_parent()
+    plan = NotebookPlan(profile, output_dir, source, target, data_root, settings)
+    made = plan.execute(plan.experiment(row, seed))
+    print(made.sentence())
+    return 0 if made.done else 1
 
 
 def claims(folder: Path = Path("results")) -> None:
@@ -83,3 +126,32 @@ def claims(folder: Path = Path("results")) -> None:
     from daformer_lib.runs.claims import write_claims
 
     print(f"wrote {write_claims(folder)}")
+
+
+def causes(
+    runs: tuple[Path, ...] = (),
+    output: Path = Path("results/causes.json"),
+    seeds: tuple[int, ...] = (0, 1),
+    data_root: str | None = None,
+) -> None:
+    """Are the causes of the paper's gains there in the drawn world? Measured apart from any mIoU.
+
+    Writes the numbers, and beside them a page. About four minutes on one core.
+
+    Args:
+        runs: folders of complete runs, one of each row: source_only and oracle are looked at, and
+            what others kept of the prior. Without them, what needs none is measured.
+        seeds: of drawn pictures and of the first training steps.
+    """
+    from daformer_lib.causes.report import measure_causes, runs_by_row, write_causes
+
+    if not seeds:
+        raise ValueError("the measurements need at least one of --seeds")
+    opened = runs_by_row(runs)
+    require_writable(output)
+    wanted = recipes.experiment("self_training", "study", data_root=data_root)
+    prepare_with_bar(wanted, "study", False)
+    with Progress(None, "causes") as bar:
+        found = measure_causes(opened, wanted.data.data_root, seeds, report=bar)
+    for path in write_causes(found, output):
+        print(f"wrote {path}")

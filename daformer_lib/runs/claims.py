@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from daformer_lib.files import write_atomic
+from daformer_lib.files import read_json, write_atomic
 from daformer_lib.means import MISSING, known_mean
 from daformer_lib.runs.papers import Column, paper_row
 from daformer_lib.runs.results import STUDY, RowResult, mean_gain, paired, read_results
 
 MINIMUM = 3  # seeds that a verdict takes
+CAUSES = "causes.json"  # of the command `causes`: are the paper's reasons there in the drawn world
 Verdict = Literal["shown", "tied", "contradicted", "not run"]
 Measure = Callable[[RowResult], np.ndarray]  # (seeds,) percent
 
@@ -66,6 +67,7 @@ class Claim:
     pairs: tuple[Pair, ...]
     measure: Measure = miou
     what: str = "mIoU"
+    cause: str = ""  # the part of causes.json that measures what the paper gives as the reason
 
 
 _SEGFORMER, _CNN = "SegFormer", "DeepLabV2"
@@ -78,10 +80,12 @@ CLAIMS: tuple[Claim, ...] = (
         "A Transformer generalises better than a CNN, without adaptation.",
         (Pair("cnn_source_only", "source_only", (1, _CNN, "source_only"),
               (1, _SEGFORMER, "source_only")),),
+        cause="architecture",
     ),
     Claim(
         "It adapts better, too.",
         (Pair("cnn_self_training", "self_training", (1, _CNN, "uda"), (1, _SEGFORMER, "uda")),),
+        cause="architecture",
     ),
     Claim(
         "Self-training helps every network.",
@@ -96,6 +100,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Learning rate warm-up helps.",
         (Pair("no_warmup", "daformer", (4, "SegFormer without warm-up", "uda"),
               (4, "SegFormer with warm-up", "uda")),),
+        cause="warmup",
     ),
     Claim(
         "Rare Class Sampling helps.",
@@ -112,10 +117,12 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "Feature distance on things helps.",
         (Pair("self_training", "fd", (5, "SegFormer", "uda"), (5, "FD, things", "uda")),),
+        cause="feature_distance",
     ),
     Claim(
         "On things it is better than everywhere.",
         (Pair("fd_everywhere", "fd", (5, "FD, all classes", "uda"), (5, "FD, things", "uda")),),
+        cause="feature_distance",
     ),
     Claim(
         "RCS and FD add up.",
@@ -128,6 +135,7 @@ CLAIMS: tuple[Claim, ...] = (
         "DAFormer's decoder is better than SegFormer's.",
         (Pair("segformer_self_training", "self_training", (7, "SegFormer, 768 channels", "uda"),
               (7, "DAFormer", "uda")),),
+        cause="context",
     ),
     Claim(
         "Truck, bus and train become learnable.",
@@ -180,7 +188,17 @@ def verdict(found: Sequence[Effect]) -> Verdict:
     return next(one for one in order if one in verdicts)
 
 
-def claims_page(results: Mapping[str, RowResult], source: str) -> str:
+def cause_of(claim: Claim, causes: Mapping[str, Any]) -> str:
+    """Whether the reason that the paper gives was found, apart from any score."""
+    if not claim.cause:
+        return MISSING
+    there = causes.get(claim.cause, {}).get("there")
+    return "not measured" if there is None else "there" if there else "**not there**"
+
+
+def claims_page(
+    results: Mapping[str, RowResult], source: str, causes: Mapping[str, Any] | None = None
+) -> str:
     """The claims as Markdown, each pair a row."""
     lines = [
         "# What the paper claims, and what these results show\n",
@@ -188,9 +206,12 @@ def claims_page(results: Mapping[str, RowResult], source: str) -> str:
         "difference over seeds is more than twice its standard error, in the claim's direction; "
         "*contradicted*: in the other; *tied*: neither, so nothing is ranked; *not run*: fewer "
         f"than {MINIMUM} seeds of both rows. The paper's numbers are of other data and networks: "
-        "only directions can be compared.\n",
-        "| claim | paper | rows | of | ours | difference ± standard error | seeds | verdict |",
-        "|---|---|---|---|---|---|---|---|",
+        "only directions can be compared. *Cause*: whether the reason that the paper gives was "
+        "found in the drawn world, measured apart from these scores "
+        "([causes.md](causes.md), `python -m daformer_lib causes`).\n",
+        "| claim | paper | rows | of | ours | difference ± standard error | seeds | verdict "
+        "| cause |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     counts: dict[Verdict, int] = {}
     for claim in CLAIMS:
@@ -200,10 +221,11 @@ def claims_page(results: Mapping[str, RowResult], source: str) -> str:
         for i, (pair, one) in enumerate(zip(claim.pairs, found, strict=True)):
             ours = f"{one.low:.1f} → {one.high:.1f}" if one.seeds else MISSING
             by = f"{one.gain:+.1f} ± {one.error:.1f}" if one.seeds > 1 else MISSING
-            first = (claim.sentence, f"**{said}**") if i == 0 else ("", "")
+            cause = cause_of(claim, causes or {})
+            first = (claim.sentence, f"**{said}**", cause) if i == 0 else ("", "", "")
             lines.append(
                 f"| {first[0]} | {pair.papers()} | {pair.low}, {pair.high} | {claim.what} | {ours} "
-                f"| {by} | {one.seeds} | {first[1]} |"
+                f"| {by} | {one.seeds} | {first[1]} | {first[2]} |"
             )
     total = ", ".join(f"{count} {said}" for said, count in sorted(counts.items()))
     return "\n".join([*lines, f"\n{len(CLAIMS)} claims: {total}.\n"])
@@ -212,4 +234,12 @@ def claims_page(results: Mapping[str, RowResult], source: str) -> str:
 def write_claims(folder: Path) -> Path:
     """CLAIMS.md in a folder of results, from the study in it."""
     results = {row.row: row for row in read_results(folder / STUDY)}
-    return write_atomic(folder / "CLAIMS.md", claims_page(results, STUDY).encode())
+    return write_atomic(
+        folder / "CLAIMS.md", claims_page(results, STUDY, read_causes(folder)).encode()
+    )
+
+
+def read_causes(folder: Path) -> dict[str, Any]:
+    """What `causes` has written there; nothing, if it has not."""
+    path = folder / CAUSES
+    return read_json(path) if path.exists() else {}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from daformer_lib.evaluate import absence_notes
-from daformer_lib.files import read_json, write_atomic, write_json
+from daformer_lib.files import read_json, write_json
 from daformer_lib.means import MISSING, json_number, known_mean, percent
 from daformer_lib.runs.folder import Run
 from daformer_lib.specs import data_names, get_spec
@@ -142,52 +142,68 @@ def mean_gain(values: np.ndarray) -> tuple[float, float]:
 
 
 def write_results(runs: Sequence[Run], path: Path, command: str) -> Path:
-    """Commit-ready JSON: every run's scores with seed, configuration, versions and machine."""
-    entries = []
+    """Commit-ready JSON: every run's scores with seed, configuration, versions and machine.
+
+    What the file has of other rows and seeds stays, so that a study can grow, over days and
+    machines; a run takes the place of an earlier one of its row and seed.
+
+    Raises:
+        ValueError: the file has runs on other versions of the data sets.
+    """
+    entries = {(entry["row"], entry["seed"]): entry for entry in read_entries(path)}
     for run in runs:
-        config, data, spec = run.experiment.to_dict(), run.experiment.data, run.spec
-        config["data"].pop("data_root")
-        config["data"] |= {side: data_names(getattr(data, side)) for side in ("source", "target")}
-        entry = {"row": run.name, "config": config, **run.result, "curves": {}, "iou": {}}
-        entry |= {"classes": spec.classes, "rare": spec.rare, "evaluated": spec.mean_ids}
-        for evaluation in run.evaluations:
-            where = f"{evaluation.model}/{evaluation.split}"
-            curve = entry["curves"].setdefault(where, [])
-            curve.append([evaluation.step, json_number(evaluation.scores.miou(), 4)])
-        # From the pixels, as everywhere: result.json of an old run has the mean over all classes.
-        for where, scores in run.last_scores().items():
-            entry["miou"][where] = json_number(scores.miou(), 6)
-            entry["iou"][where] = [json_number(value, 4) for value in scores.iou]
-        entries.append(entry)
-    write_json(path, {"command": command, "runs": entries}, indent=None)
-    write_atomic(path.with_suffix(".md"), _results_page(runs, command).encode())
+        entry = _entry(run) | {"command": command}
+        if other := next((e for e in entries.values() if not _same_data(e, entry)), None):
+            raise ValueError(
+                f"{path} has runs on {_data_of(other)}, this study is on {_data_of(entry)}: name "
+                "another file for --results, or move that one away"
+            )
+        entries[run.name, run.experiment.train.seed] = entry
+    write_json(path, {"runs": list(entries.values())}, indent=None)
     return path
 
 
-def _results_page(runs: Sequence[Run], command: str) -> str:
-    """The same for people: tables, and what made them."""
-    first = runs[0]
-    split = first.experiment.train.final_splits[-1]
-    results = collect(runs, split=split)
-    of = first.result["machine"]
-    made = ", ".join(f"{key} {value}" for key, value in of.items() if value is not None)
-    minutes = sum(run.result["seconds"] for run in runs) / 60
-    data = first.experiment.data
-    return "\n".join(
-        [
-            f"# {data_names(data.source)} → {data_names(data.target)}, {split} split\n",
-            f"`{command}`\n",
-            f"{len(runs)} runs of {first.result['steps']} steps, {minutes:.0f} minutes of training "
-            f"in all; {made}. mIoU in percent, student, last iteration; mean ± sample standard "
-            "deviation over seeds.\n",
-            markdown_table(results),
-            "Gains, paired by seed:\n",
-            gain_table(results),
-            "IoU by class, mean over seeds (rare classes in bold):\n",
-            class_table(results),
-            *(f"{markdown_cell(note)}\n" for note in absent_classes(runs, split=split)),
-        ]
-    )
+def _entry(run: Run) -> dict[str, Any]:
+    config, data, spec = run.experiment.to_dict(), run.experiment.data, run.spec
+    config["data"].pop("data_root")
+    config["data"] |= {side: data_names(getattr(data, side)) for side in ("source", "target")}
+    entry = {
+        "row": run.name,
+        "config": config,
+        **run.result,
+        "curves": {},
+        "class_curves": {},
+        "iou": {},
+    }
+    entry |= {"classes": spec.classes, "rare": spec.rare, "evaluated": spec.mean_ids}
+    for evaluation in run.evaluations:
+        where = f"{evaluation.model}/{evaluation.split}"
+        curve = entry["curves"].setdefault(where, [])
+        curve.append([evaluation.step, json_number(evaluation.scores.miou(), 4)])
+        classes = entry["class_curves"].setdefault(where, [])
+        iou = [json_number(value, 4) for value in evaluation.scores.iou]
+        classes.append([evaluation.step, iou])
+    # From the pixels, as everywhere: result.json of an old run has the mean over all classes.
+    for where, scores in run.last_scores().items():
+        entry["miou"][where] = json_number(scores.miou(), 6)
+        entry["iou"][where] = [json_number(value, 4) for value in scores.iou]
+    return entry | {"versions": run.experiment.versions}
+
+
+def _data_of(entry: dict[str, Any]) -> str:
+    data = entry["config"]["data"]
+    drawn = [version for version in entry.get("versions", ["unknown"]) if version]
+    names = f"{data['source']} → {data['target']}"
+    return f"{names} (drawing {', '.join(drawn)})" if drawn else names
+
+
+def _same_data(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return _data_of(one) == _data_of(other)
+
+
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """The runs in a file of results; none without a file."""
+    return read_json(path)["runs"] if path.exists() else []
 
 
 def read_results(path: Path, where: str = "student/test") -> list[RowResult]:
@@ -203,6 +219,23 @@ def read_results(path: Path, where: str = "student/test") -> list[RowResult]:
         iou = np.array(values, dtype=float)
         results.append(RowResult(row, seeds, iou, *_classes_of(entries[0])))
     return results
+
+
+def class_curve(
+    path: Path, row: str, train_ids: Sequence[int], where: str = "student/val"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (n,) and mean IoU of the classes (seeds, n) in percent, over training; NaN = none.
+
+    KeyError for a row that the file does not have. Before the last step a run may have been scored
+    on fewer images.
+    """
+    entries = [e for e in read_entries(path) if e["row"] == row]
+    if not entries:
+        raise KeyError(f"{path} has no row {row!r}")
+    steps = np.array([step for step, _ in entries[0]["class_curves"][where]])
+    curves = [[iou for _, iou in e["class_curves"][where]] for e in entries]
+    values = np.array(curves, dtype=float)  # (seeds, n, K); null is NaN
+    return steps, 100 * known_mean(values[..., list(train_ids)], axis=-1)
 
 
 def _classes_of(entry: dict[str, Any]) -> tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from daformer_lib.means import MISSING
+from daformer_lib.means import MISSING, known_mean
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.viz.charts import in_percent
 from daformer_lib.viz.style import (
@@ -28,7 +28,7 @@ from daformer_lib.viz.style import (
 )
 from daformer_lib.viz.tables import format_score, known_values
 
-Series = tuple[Sequence[float], Sequence[float]]  # x, y
+Series = tuple[Sequence[float], Any]  # x, y: one line, or (seeds, n)
 
 
 def _spread_out(ends: Sequence[float], gap: float, top: float) -> np.ndarray:
@@ -78,12 +78,23 @@ def line_chart(
     colours: Sequence[Any] | None = None,
     dots: bool = False,
 ) -> Plate:
-    """Named lines (x, y); `marks` are named vertical lines (the end of warm-up, say)."""
+    """Named lines (x, y); `marks` are named vertical lines (the end of warm-up, say).
+
+    A y of (seeds, n) is drawn as its mean with a band of one standard deviation to each side.
+    """
     figure = new_figure(9.0, 3.7, title or y_label)
     axes = figure.add_axes((0.075, 0.14, 0.74, 0.75))
     colours = list(colours or run_colours(list(series)))
-    for colour, (x, y) in zip(colours, series.values(), strict=True):
-        axes.plot(as_array(x), as_array(y), color=colour, marker="o" if dots else None, ms=4)
+    means = {}
+    for colour, (name, (x, y)) in zip(colours, series.items(), strict=True):
+        x, y = as_array(x), as_array(y)
+        if y.ndim == 2:
+            mean = known_mean(y, axis=0)
+            spread = y.std(axis=0, ddof=1) if len(y) > 1 else np.zeros_like(mean)
+            axes.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.2, lw=0)
+            y = mean
+        axes.plot(x, y, color=colour, marker="o" if dots else None, ms=4)
+        means[name] = x, y
     if log_y:
         axes.set_yscale("log")
     for name, x in (marks or {}).items():
@@ -97,7 +108,7 @@ def line_chart(
     if log_y:
         axes.legend(list(series), loc="upper left", bbox_to_anchor=(1.01, 1))
     else:
-        _end_labels(axes, {n: (as_array(x), as_array(y)) for n, (x, y) in series.items()}, colours)
+        _end_labels(axes, means, colours)
     return figure
 
 

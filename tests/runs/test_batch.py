@@ -7,6 +7,7 @@ from daformer_lib.data.intake.prepare import prepare
 from daformer_lib.runs import batch, recipes, results
 from daformer_lib.runs.results import RowResult, markdown_table, mean_std, paired_gain
 from daformer_lib.specs import RARE
+from daformer_lib.studies.tables import study_page
 
 
 def row(name, seeds, values):
@@ -66,9 +67,20 @@ def test_runs_are_trained_in_processes_skipped_and_collected(tmp_path):
     for a, b in zip(live, read, strict=True):
         assert (a.row, a.seeds) == (b.row, b.seeds)
         np.testing.assert_allclose(a.miou, b.miou, atol=0.01)
-    page = path.with_suffix(".md").read_text()
+    rows = tuple(r.row for r in live)
+    page = study_page(path, "main", rows, "test", "a command")
     assert "`a command`" in page and "| **train** |" in page and "torch" in page
     assert str(tmp_path) not in path.read_text() + page
+    steps, rare = results.class_curve(path, "self_training", RARE)
+    last = runs[1].final("student", "val").iou[list(RARE)]
+    assert list(steps) == [2] and rare.shape == (1, 1)
+    np.testing.assert_allclose(rare[0, 0], 100 * np.nanmean(last), atol=0.01)
+    with pytest.raises(KeyError, match="no row 'rcs'"):
+        results.class_curve(path, "rcs", RARE)
+    results.write_results(runs[:1], path, "another command")  # adds, replaces, forgets nothing
+    assert [(e["row"], e["command"]) for e in results.read_entries(path)] == [
+        ("source_only", "another command"), ("self_training", "a command"),
+    ]  # fmt: skip
 
 
 @pytest.mark.notebook

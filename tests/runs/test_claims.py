@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,4 +72,15 @@ def test_every_claim_compares_rows_and_finds_its_numbers():
 def test_the_committed_page_is_what_the_committed_results_say():
     results = {row.row: row for row in read_results(RESULTS / claims.STUDY)}
     page = (RESULTS / "CLAIMS.md").read_text(encoding="utf-8")
-    assert page == claims.claims_page(results, claims.STUDY), "run: make claims"
+    causes = claims.read_causes(RESULTS)
+    assert page == claims.claims_page(results, claims.STUDY, causes), "run: make claims"
+
+
+def test_a_cause_is_said_beside_the_verdict():
+    claim = next(claim for claim in CLAIMS if claim.cause == "warmup")
+    assert claims.cause_of(claim, {"warmup": {"there": True}}) == "there"
+    assert claims.cause_of(claim, {"warmup": {"there": False}}) == "**not there**"
+    assert claims.cause_of(claim, {}) == "not measured"
+    assert claims.cause_of(replace(claim, cause=""), {}) == "–"
+    known = {"feature_distance", "warmup", "architecture", "context"}
+    assert {claim.cause for claim in CLAIMS} - {""} == known <= set(claims.read_causes(RESULTS))

@@ -61,5 +61,6 @@ def test_a_training_that_the_system_killed_is_said_to_lack_memory(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     gone.send_signal(signal.SIGKILL)
     gone.communicate()
-    with pytest.raises(batch.RunFailed, match=r"run was killed, most often for lack of memory"):
-        batch._check(batch.Child(tmp_path / "run", 3, gone))
+    experiment = recipes.experiment("rcs", "smoke")
+    with pytest.raises(batch.RunFailed, match=r"rcs-\S+ was killed, most often for lack of memory"):
+        batch.run_all([experiment], tmp_path, start=lambda folder, experiment: gone)

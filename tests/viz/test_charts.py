@@ -111,6 +111,17 @@ def test_line_names_do_not_overlap():
     assert lines._spread_out([48, 49, 50], gap=3, top=50).tolist() == [44, 47, 50]
 
 
+def test_seeds_are_a_mean_and_a_band():
+    seeds = np.array([[10.0, 20.0], [14.0, 26.0]])
+    axes = lines.line_chart({"rcs": ([1, 2], seeds)}).axes[0]
+    assert axes.lines[0].get_ydata().tolist() == [12, 23]
+    (band,) = axes.collections
+    spread = seeds.std(axis=0, ddof=1)
+    low, high = np.array([12, 23]) - spread, np.array([12, 23]) + spread
+    corners = band.get_paths()[0].vertices[:, 1]
+    assert corners.min() == pytest.approx(low.min()) and corners.max() == pytest.approx(high.max())
+
+
 def test_class_curves_use_one_column_per_class():
     ious = np.stack([IOU * 0.5, IOU])
     axes = lines.class_curves([10, 20], ious, CITYSCAPES, [0, 18]).axes[0]

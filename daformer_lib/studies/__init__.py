@@ -1,0 +1,1 @@
+"""Studies: tables of runs, their notebooks, and what must hold in the drawn world for them."""
