@@ -85,7 +85,7 @@ CASES = [
      r"unknown command 'trian'; did you mean train\?"),
     ("an unknown command before options", lambda p: ("inspect_data", "x.yaml", "--split", "val"),
      r"unknown command 'inspect_data'; did you mean inspect-data"),
-    ("a command like none", lambda p: ("zzz",), r"unknown command 'zzz'; known: causes, check-data, cl"),
+    ("a command like none", lambda p: ("zzz",), r"unknown command 'zzz'; known: causes, check"),
     ("an unknown option", smoke("--sed", "1"), r"--sed.*Perhaps you meant.*--seed"),
     ("an unknown option of another command", predict("--outputdir", "x"),
      r"--outputdir.*Perhaps you meant.*--output-dir"),
