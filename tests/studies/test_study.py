@@ -186,7 +186,7 @@ def test_results_of_another_drawing_are_not_mixed(trained, tmp_path):
     write_json(path, {"runs": [{"row": "rcs", "seed": 5, "config": {"data": data}}]})
     folder = tmp_path / "runs"
     (run,) = batch.run_all([plan.experiment("rcs", 0)], folder)
-    with pytest.raises(ValueError, match=r"drawing unknown\), this study is on .*drawing 4, 5"):
+    with pytest.raises(ValueError, match=r"drawing unknown\), this study is on .*drawing 5, 5"):
         write_results([run], path, "a command")
     assert len(read_json(path)["runs"]) == 1
 

@@ -19,6 +19,7 @@ from daformer_lib.files import write_png
 from daformer_lib.runs import Run, recipes
 from daformer_lib.runs.results import collect, markdown_table, read_results, write_results
 from daformer_lib.specs import get_spec, save_spec
+from daformer_lib.studies.tables import study_page
 from daformer_lib.train import train
 from daformer_lib.uda.classmix import draw_classes
 
@@ -106,7 +107,7 @@ def test_photos_of_several_shapes_train_and_are_watched(own, tmp_path):
 def test_results_name_the_data_and_no_place(own, root, tmp_path):
     run = train(own("land"), tmp_path / "run")
     path = write_results([run], tmp_path / "results.json", "a command")
-    text = path.read_text() + path.with_suffix(".md").read_text()
+    text = path.read_text() + study_page(path, "main", (run.name,), "val", "a command")
     assert str(root) not in text and str(tmp_path) not in text
     assert '"target": "autumn_land"' in text
     (live,), (read,) = collect([run], split="val"), read_results(path, "student/val")

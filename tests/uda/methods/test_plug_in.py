@@ -54,7 +54,7 @@ def test_it_is_a_row_of_a_study_and_of_a_comparison(smoke_data, tmp_path, monkey
     monkeypatch.setattr("daformer_lib.runs.batch.TRAIN_RUN", command)
     place = ["--output-dir", str(tmp_path / "runs"), "--data-root", str(smoke_data)]
     rows = ["--rows", "self_training", "entropy", "--seeds", "0", "--profile", "smoke"]
-    assert main(["study", *rows, *place]) == 0
+    assert main(["study", "--no-notebook", *rows, *place]) == 0
     assert "| entropy |" in capsys.readouterr().out
     runs = [str(path) for path in sorted((tmp_path / "runs").iterdir()) if path.is_dir()]
     assert main(["compare", *runs, "--output-dir", str(tmp_path / "page")]) == 0
