@@ -64,11 +64,14 @@ class Batch:
     finished: list[Path]
     failed: dict[Path, str]  # with the reason
 
+    def steps_left(self) -> int:
+        """Of all runs that wait or run."""
+        waiting = sum(e.train.steps for _, e in self.waiting)
+        return waiting + sum(c.experiment.train.steps - c.steps_done() for c in self.running)
+
     def report(self, report: Report, begun_with: int) -> None:
         """Steps done of those that were still to do."""
-        left = [e.train.steps for _, e in self.waiting]
-        left += [c.experiment.train.steps for c in self.running]
-        done = begun_with - sum(left) + sum(c.steps_done() for c in self.running)
+        done = begun_with - self.steps_left()
         if self.running:  # a process still scores its run after its last step
             done = min(done, begun_with - 1)
         names = ", ".join(c.folder.name.rsplit("-", 1)[0] for c in self.running)

@@ -37,18 +37,12 @@ class LiveTable:
         self._live.stop()
 
     def watch(self, batch: Batch) -> None:
-        left = steps_left(batch)
+        left = batch.steps_left()
         self._first = left if self._first is None else self._first
         spent = self._clock() - self._began
         done = self._first - left
         ends = f"{duration(spent / done * left)} left" if done > 0 and left else ""
         self._live.update(study_table(batch, ends), refresh=True)
-
-
-def steps_left(batch: Batch) -> int:
-    """Of all runs that wait or run."""
-    waiting = sum(e.train.steps for _, e in batch.waiting)
-    return waiting + sum(c.experiment.train.steps - c.steps_done() for c in batch.running)
 
 
 def study_table(batch: Batch, ends: str = "") -> Table:

@@ -18,7 +18,7 @@ from daformer_lib.course.chapter import project_root
 from daformer_lib.course.notebooks import NotebookRun, finished, run_notebook
 from daformer_lib.runs import recipes
 from daformer_lib.runs.batch import start_process
-from daformer_lib.runs.folder import run_folder
+from daformer_lib.runs.folder import is_finished, run_folder
 from daformer_lib.runs.recipes.settings import with_settings
 from daformer_lib.stopping import Job
 
@@ -58,9 +58,9 @@ class NotebookPlan:
 
     def is_done(self, experiment: Experiment) -> bool:
         """Trained, and shown by the template as it is now."""
-        folder = run_folder(experiment, self.output_dir)
-        if not (folder / "result.json").exists():
+        if not is_finished(experiment, self.output_dir):
             return False
+        folder = run_folder(experiment, self.output_dir)
         return finished(template(), notebook_of(folder), self.parameters(experiment)) is not None
 
     def start(self, folder: Path, experiment: Experiment) -> Job:

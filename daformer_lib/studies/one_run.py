@@ -45,17 +45,14 @@ class OneRun:
     def train(self) -> Run:
         """Train, go on, or open what is finished."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        note, (steps, name) = progress_file(self.folder), self._named()
-        with Progress(steps, name) as bar:
+        note = progress_file(self.folder)
+        with Progress(self.experiment.train.steps, self.experiment.name) as bar:
 
             def report(done: int, total: int | None, label: str) -> None:
                 note(done, total, label)
                 bar(done, total, label)
 
             return train(self.experiment, self.folder, report=report)
-
-    def _named(self) -> tuple[int, str]:
-        return self.experiment.train.steps, self.experiment.name
 
     def differences(self) -> Table:
         """Every setting in which this experiment is not the full method."""

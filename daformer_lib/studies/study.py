@@ -40,7 +40,7 @@ class Study:
     @property
     def split(self) -> str:
         """The split that its tables are of: the last that is scored."""
-        return self.experiments[0].train.final_splits[-1]
+        return self.plan.experiment(self.rows[0], self.seeds[0]).train.final_splits[-1]
 
     @property
     def command(self) -> str:
@@ -99,7 +99,7 @@ def train_study(study: Study, way: Way, wanted: list[Experiment]) -> tuple[list[
             )  # fmt: skip
         except RunFailed as error:
             problems.append(str(error))
-    return [Run(place) for place in places if (place / "result.json").exists()], problems
+    return [Run(place) for place, e in places.items() if is_finished(e, folder)], problems
 
 
 @contextmanager

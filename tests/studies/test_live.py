@@ -7,7 +7,7 @@ from rich.console import Console
 from daformer_lib.files import write_json
 from daformer_lib.runs import recipes
 from daformer_lib.runs.batch import Batch, Child
-from daformer_lib.studies.live import LiveTable, steps_left
+from daformer_lib.studies.live import LiveTable
 
 
 def batch_of(tmp_path):
@@ -39,4 +39,4 @@ def test_each_run_has_its_mark_and_the_end_is_foretold(tmp_path):
 
 
 def test_steps_left_counts_running_and_waiting_runs(tmp_path):
-    assert steps_left(batch_of(tmp_path)) == (12 - 3) + 12
+    assert batch_of(tmp_path).steps_left() == (12 - 3) + 12
