@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 
@@ -88,26 +89,43 @@ def test_a_study_whose_parent_is_killed(experiment, tmp_path):
         assert_same_run(train(row, tmp_path / f"whole{i}"), Run(place))
 
 
-def draw_whole(tmp_path):
-    killing.drawing(tmp_path / "whole")
-    killing.conversion(tmp_path / "whole")
-    return killing.fingerprint(tmp_path / "whole")
-
-
 def test_killed_while_scenes_are_drawn_and_converted(tmp_path):
-    wanted, root = draw_whole(tmp_path), tmp_path / "killed"
-    rng, kills = random.Random(1), 0
+    whole, root, drawn = tmp_path / "whole", tmp_path / "killed", tmp_path / "drawn"
+    lengths = [seconds_of(work, whole) for work in (killing.drawing, killing.conversion)]
+    rng = random.Random(1)
     leave_half(root / "minigta" / ".mini.json.0123abcd.part")
-    for work in (killing.drawing, killing.conversion):
-        for _ in range(5):
-            process = killing.start(work, root)
-            time.sleep(rng.uniform(0.0, 0.4))
-            kills += killing.killed(process)
-        if work is killing.conversion:
-            leave_half(root / "minigta" / "labels" / ".00001.png.0123abcd.part")
-        assert killing.end(killing.start(work, root)) == 0
-    assert kills >= 4, "most came too late"
-    assert killing.fingerprint(root) == wanted
+    kill_at_random(killing.drawing, root, rng, lengths[0], lambda: shutil.rmtree(root))
+    seconds_of(killing.drawing, root)
+    shutil.copytree(root, drawn)
+
+    def not_converted():
+        shutil.rmtree(root)
+        shutil.copytree(drawn, root)
+
+    kill_at_random(killing.conversion, root, rng, lengths[1], not_converted)
+    leave_half(root / "minigta" / "labels" / ".00001.png.0123abcd.part")
+    seconds_of(killing.conversion, root)
+    assert killing.fingerprint(root) == killing.fingerprint(whole)
+
+
+def seconds_of(work, root):
+    """Do the work to its end."""
+    begun = time.monotonic()
+    assert killing.end(killing.start(work, root)) == 0
+    return time.monotonic() - begun
+
+
+def kill_at_random(work, root, rng, length, begin_anew, kills=5):
+    """Kill the work so many times at moments within its length on this machine; where it ends
+    before a kill, what it left is taken away and it begins anew."""
+    while kills:
+        process = killing.start(work, root)
+        process.join(rng.uniform(0.0, length))
+        if killing.killed(process):
+            kills -= 1
+        else:
+            assert process.exitcode == 0
+            begin_anew()
 
 
 def leave_half(path):
