@@ -45,3 +45,4 @@ class TrainBatch(NamedTuple):
     source: Labelled  # the target's own labelled images in mode "oracle"
     target: Unlabelled | None  # None where the mode has no use for it (`config.NEEDS`)
     stems: tuple[str, ...]  # the labelled ones, then the target's
+    wanted: tuple[int, ...] = ()  # with Rare Class Sampling: the class each source crop was for

@@ -224,6 +224,7 @@ class TrainConfig:
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     accumulate: int = 1  # parts in which a batch passes through the networks, to save memory
     channels_last: bool = True  # memory layout of the convolutions: faster, same arithmetic
+    health: bool = True  # watch the adaptation without target labels (health.json, findings)
     fused: bool = False  # AdamW in one kernel: faster for small networks, another rounding
     checkpointing: bool = False  # a MiT's blocks are computed twice instead of kept: less memory
     compile: CompileMode | None = None  # torch.compile; "reduce-overhead" has CUDA graphs
@@ -315,7 +316,8 @@ class Experiment:
             values["model"]["pretrained"] = "shipped"
         if values["uda"]["teacher_statistics"] == "batch":
             values["uda"].pop("teacher_statistics")
-        for way in ("channels_last", "fused", "checkpointing", "compile"):  # the same, faster
+        # The same result, faster or unwatched.
+        for way in ("channels_last", "fused", "checkpointing", "compile", "health"):
             values["train"].pop(way)
         values["versions"] = self.versions
         for side in ("source", "target"):

@@ -92,6 +92,8 @@ def print_scores(run: Run) -> None:
     for where, scores in run.last_scores().items():
         why = f"  ({scores.reason})" if scores.reason else ""
         print(f"{where:16s} mIoU {percent(scores.miou()):>5s}{why}")
+    for finding in run.findings:
+        print(f"finding: {finding['name']}: {finding['evidence']}; {finding['remedy']}")
     print(f"run: {run.folder}")
 
 

@@ -43,6 +43,7 @@ class Drawn(NamedTuple):
     image: np.ndarray  # (h, w, 3) uint8 RGB, the crop's size or smaller
     label: np.ndarray | None  # (h, w) uint8
     stem: str
+    wanted: int | None = None  # the class that Rare Class Sampling drew
 
 
 class LabelledStream:
@@ -61,13 +62,15 @@ class LabelledStream:
         """``index`` is the image without RCS; with it, the drawn class decides."""
         rng = generator(self.seed, "labelled", draw)
         if self.sampler is None:
+            wanted = None
             image, label = self.dataset.load(index)
             box = self._box(label, rng)
         else:
             wanted, index = self.sampler.draw(rng)
             image, label = self.dataset.load(index)
             box = self._box_with(wanted, label, rng)
-        return self._augment(image, label, box, rng, self.dataset.stems[index])
+        drawn = self._augment(image, label, box, rng, self.dataset.stems[index])
+        return drawn._replace(wanted=wanted)
 
     def _box(self, label: np.ndarray, rng: np.random.Generator) -> transforms.Box:
         return transforms.random_crop(label, self.config.crop, rng, self.config.cat_max_ratio)
@@ -143,12 +146,13 @@ class BatchStream(Dataset):
         labels = transforms.stack_labels([s.label for s in sources], crop, ignore)
         source = Labelled.certain(transforms.stack_images([s.image for s in sources], crop), labels)
         stems = tuple(s.stem for s in sources)
+        wanted = tuple(s.wanted for s in sources if s.wanted is not None)
         if self.target is None:
-            return TrainBatch(source, None, stems)
+            return TrainBatch(source, None, stems, wanted)
         uniform = self.labelled.sampler is not None
         targets = [self.target.sample(draw, None if uniform else j) for draw, _, j in pairs]
         target = Unlabelled(transforms.stack_images([t.image for t in targets], crop))
-        return TrainBatch(source, target, stems + tuple(t.stem for t in targets))
+        return TrainBatch(source, target, stems + tuple(t.stem for t in targets), wanted)
 
 
 def training_stream(

@@ -6,6 +6,7 @@ specs/            copies of the YAML files of its data sets, where it has any: w
 data.json         a fingerprint of the data that it began with (see `run_data.py`)
 metrics.csv       step, rate, losses and confidence, every log_every steps
 evals.json        scores of student and teacher at each evaluation
+health.json       what was seen of the adaptation without target labels, at each evaluation
 snapshots/        step_000800.npz: labels and confidence of teacher and student, fixed images
 checkpoints/      last.pt: everything needed to go on; previous.pt, until the run is complete
 tb/               TensorBoard
@@ -42,6 +43,7 @@ from daformer_lib.specs import (
 from daformer_lib.texts import nearest
 
 T = TypeVar("T")
+HEALTH = "health.json"
 
 
 def write_config(folder: Path, experiment: Experiment) -> None:
@@ -179,6 +181,17 @@ class Run:
         """
         found = [e for e in self.evaluations if (e.model, e.split) == (model, split)]
         return [e.step for e in found], [100 * e.scores.miou() for e in found]
+
+    @cached_property
+    def health(self) -> list[dict[str, Any]]:
+        """Records of `health/`, one an evaluation; none in runs of earlier code."""
+        path = self.folder / HEALTH
+        return read_json(path) if path.exists() else []
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """What was wrong at the end, by name with evidence and remedy (`health/findings.py`)."""
+        return self.result.get("findings", [])
 
     def metrics(self) -> dict[str, np.ndarray]:
         """Columns of metrics.csv; NaN where a value was not logged."""

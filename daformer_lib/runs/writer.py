@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from daformer_lib.config import Experiment
-from daformer_lib.files import remove_leftovers, write_atomic, write_json
+from daformer_lib.files import read_json, remove_leftovers, write_atomic, write_json
 from daformer_lib.runs.checkpoint_files import checkpoint_paths
 from daformer_lib.runs.folder import (
+    HEALTH,
     Evaluation,
     Snapshot,
     read_config,
@@ -33,6 +34,7 @@ class RunWriter:
         self._spec = get_spec(experiment.data.target)
         self._evals: list[Evaluation] = []
         self._rows: list[dict[str, Any]] = []
+        self._health: list[dict[str, Any]] = []
         if (self.folder / "config.json").exists():
             old = read_config(self.folder)
             if old.key != experiment.key:
@@ -54,6 +56,9 @@ class RunWriter:
             with (self.folder / "metrics.csv").open() as file:
                 self._rows = [r for r in csv.DictReader(file) if int(r["step"]) <= step]
             self._write_rows()
+        if (self.folder / HEALTH).exists():
+            self._health = [h for h in read_json(self.folder / HEALTH) if h["step"] <= step]
+            self._write_health()
         for path in (self.folder / "snapshots").glob("step_*.npz"):
             if int(path.stem.removeprefix("step_")) > step:
                 path.unlink()
@@ -77,10 +82,19 @@ class RunWriter:
     def add_evaluation(self, evaluation: Evaluation) -> None:
         self._evals = [e for e in self._evals if e.place != evaluation.place] + [evaluation]
 
+    def add_health(self, record: dict[str, Any]) -> None:
+        """One a step: see `health/look.py` and `health/tally.py`."""
+        self._health = [h for h in self._health if h["step"] != record["step"]] + [record]
+
     def flush(self) -> None:
         """Write rows and evaluations; called with each checkpoint, so that they agree."""
         self._write_rows()
         self._write_evaluations()
+        self._write_health()
+
+    def _write_health(self) -> None:
+        if self._health:
+            write_json(self.folder / HEALTH, self._health, indent=None)
 
     def _write_evaluations(self) -> None:
         values = [evaluation.to_dict() for evaluation in self._evals]

@@ -39,6 +39,7 @@ from daformer_lib.train.engine import (
     run_lock,
     start_processes,
 )
+from daformer_lib.train.health import HealthWatch
 from daformer_lib.train.step import Diverged, Learner, build_learner, training_step
 from daformer_lib.train.watching import Evaluator, LossLog, tensorboard
 
@@ -94,7 +95,11 @@ def _train(
     engine = FabricEngine(fabric)
     learner = build_learner(experiment, engine)
     log = LossLog(experiment.train.log_every)
-    start, seconds = restore(learner, log, writer)
+    health = None
+    if experiment.train.health:
+        health = HealthWatch(experiment, learner.models, writer, fabric.device, ranks)
+        learner.observers.append(health.tally.add)
+    start, seconds = restore(learner, log, writer, health)
     require_same_start(start, folder, fabric)
     watch = Evaluator(experiment, learner.models, writer, fabric.device, ranks)
     end = min(experiment.train.steps, stop_after or experiment.train.steps)
@@ -107,20 +112,23 @@ def _train(
                 writer.add_metrics(row)
                 board.log_metrics({k: v for k, v in row.items() if k != "step"}, step=done)
             watch.after(done, board)
+            if health:
+                health.after(done, board)
             asked = asked_to_stop(stop, fabric)
             if done % experiment.train.checkpoint_every == 0 or done == end or asked:
                 spent = seconds + time.perf_counter() - clock
                 require_finite_weights(learner, done)
                 writer.flush()
                 board.save()
-                writer.save_checkpoint(resumable_state(learner, log, done, spent))
+                writer.save_checkpoint(resumable_state(learner, log, done, spent, health))
             if ranks.rank == 0:
                 report(done, experiment.train.steps, log.line)
             if asked:
                 fabric.barrier()  # a rank that ends makes some launchers end the others
                 stop.check(f"step {done} of {experiment.train.steps} is saved in {folder}")
     if end == experiment.train.steps and ranks.rank == 0:
-        writer.finish(summary(Run(folder), seconds + time.perf_counter() - clock, ranks))
+        spent = seconds + time.perf_counter() - clock
+        writer.finish(summary(Run(folder), spent, ranks, health))
     fabric.barrier()
     return Run(folder)
 
@@ -157,7 +165,9 @@ def batches(
     )
 
 
-def resumable_state(learner: Learner, log: LossLog, step: int, seconds: float) -> dict[str, Any]:
+def resumable_state(
+    learner: Learner, log: LossLog, step: int, seconds: float, health: HealthWatch | None = None
+) -> dict[str, Any]:
     state = {
         "log": log.state(),
         "step": step,
@@ -170,12 +180,16 @@ def resumable_state(learner: Learner, log: LossLog, step: int, seconds: float) -
         state["cuda_rng"] = torch.cuda.get_rng_state_all()
     if learner.method.teacher is not None:
         state["teacher"] = learner.method.teacher.model.state_dict()
+    if health:
+        state["tally"] = health.tally.state()
     if more := learner.method.models:
         state["models"] = {name: model.state_dict() for name, model in more.items()}
     return state
 
 
-def restore(learner: Learner, log: LossLog, writer: RunWriter) -> tuple[int, float]:
+def restore(
+    learner: Learner, log: LossLog, writer: RunWriter, health: HealthWatch | None = None
+) -> tuple[int, float]:
     """Load the last checkpoint, if any; returns (steps done, seconds spent)."""
     if not (writer.checkpoint_path.exists() or writer.previous_path.exists()):
         writer.rewind(0)
@@ -188,6 +202,8 @@ def restore(learner: Learner, log: LossLog, writer: RunWriter) -> tuple[int, flo
     for name, model in learner.method.models.items():
         model.load_state_dict(state["models"][name])
     log.load(state["log"])
+    if health and "tally" in state:  # a checkpoint of earlier code has none
+        health.tally.load(state["tally"])
     torch.set_rng_state(state["torch_rng"])
     if torch.cuda.is_available() and "cuda_rng" in state:
         torch.cuda.set_rng_state_all(state["cuda_rng"])
@@ -195,7 +211,9 @@ def restore(learner: Learner, log: LossLog, writer: RunWriter) -> tuple[int, flo
     return state["step"], state["seconds"]
 
 
-def summary(run: Run, seconds: float, ranks: Ranks = ALONE) -> dict[str, Any]:
+def summary(
+    run: Run, seconds: float, ranks: Ranks = ALONE, health: HealthWatch | None = None
+) -> dict[str, Any]:
     """What result.json says."""
     experiment = run.experiment
     last = run.last_scores()
@@ -208,6 +226,7 @@ def summary(run: Run, seconds: float, ranks: Ranks = ALONE) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "miou": {where: json_number(scores.miou(), 6) for where, scores in last.items()},
         **({"no_score": reasons} if reasons else {}),
+        **({"findings": health.findings(run)} if health else {}),
         "machine": machine(),
         **({"processes": ranks.world} if ranks.world > 1 else {}),
     }

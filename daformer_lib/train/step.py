@@ -7,7 +7,7 @@ parts, in several processes) and the check for numbers that went wrong.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 import torch
@@ -42,6 +42,8 @@ class Learner:
     network: Segmentor  # the same weights, unwrapped
     method: Method
     optimizer: torch.optim.Optimizer
+    # Called after each step's losses with what went in and what objectives left to see.
+    observers: list[Callable[[TrainBatch, Turn], None]] = field(default_factory=list)
 
     @property
     def models(self) -> dict[str, nn.Module]:
@@ -101,6 +103,8 @@ def training_step(
     losses = average_losses(losses, engine.ranks)
     check_finite(losses, step, batch, lambda: blame(learner, experiment, step, batch))
     learner.optimizer.step()
+    for observe in learner.observers:
+        observe(batch, turn)
     if "pseudo" in turn.seen:
         losses["confident"] = turn.seen["pseudo"].weight.amax()
     return losses

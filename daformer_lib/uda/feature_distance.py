@@ -73,6 +73,7 @@ class ImageNetAnchor:
         self.classes = None if classes is None else tuple(classes)
         self.num_classes = num_classes
         self.min_share = min_share
+        self.acted: tuple[Tensor, Tensor] | None = None  # cells compared last, and all of them
 
     def mask(self, label: Tensor, width: int) -> Tensor:
         """Cells of a `width` wide feature map that one of `classes` covers; (B, h, w) bool."""
@@ -100,4 +101,5 @@ class ImageNetAnchor:
         with torch.no_grad():
             reference = self.encoder(source.image)[-1]
         mask = self.mask(source.label, reference.shape[-1])
+        self.acted = mask.sum(), mask.new_tensor(mask.numel(), dtype=torch.int64)
         return masked_distance(features[-1], reference, mask, count)
