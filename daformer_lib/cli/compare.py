@@ -1,4 +1,4 @@
-"""Pseudo-labels side by side: compare."""
+"""Several runs side by side: compare, choose."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import tyro
 
 from daformer_lib.cli.options import Recheck
 from daformer_lib.progress import Progress
+from daformer_lib.runs import Run
 
 if TYPE_CHECKING:  # the rest of the command line starts faster without these
     from daformer_lib.compare import Comparison, Survey
@@ -167,3 +168,53 @@ def write_all(
         frames = evolution_frames(comparison, stems[0], look)
         written.append(write_animation(frames, output_dir / f"evolution.{animation}"))
     return written
+
+
+def choose(
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = (),
+    by: str | None = None,
+    steps: bool = False,
+    images: int = 50,
+    truth: bool = False,
+    evidence: Path | None = None,
+    data_root: str | None = None,
+) -> None:
+    """Which run to take when the target has no labels: students and teachers, best first.
+
+    Args:
+        runs: folders of finished runs with one target.
+        by: the criterion to order by; by default the one that was worth most where labels could
+            tell (results/choose.md).
+        steps: order the evaluations of each run instead: where training should have ended.
+        images: of the target's training split; their labels are not read.
+        truth: show the true mIoU beside, where there are labels.
+        evidence: measure every criterion against the labels, for each row of a study, and write
+            the numbers and a page here.
+        data_root: where the data lie, if not where the runs found them.
+    """
+    from daformer_lib.choosing.candidates import of_runs, of_steps, require_one_target
+    from daformer_lib.choosing.report import chosen_by, ranking, write_evidence
+
+    opened = [Run(folder) for folder in runs if not folder.is_file()]  # of runs/*: locks
+    require_one_target(opened)
+    best, said = chosen_by()
+    if steps and evidence is None:
+        for run in opened:
+            print(ranking(of_steps(run), by or best, truth) + "\n")
+    else:
+        with Progress(len(opened), "choose") as bar:
+            found = of_runs(opened, images, data_root, bar)
+        print(ranking(found, by or best, truth))
+    print(said)
+    if evidence is not None:
+        students = [one for one in found if one.model == "student"]
+        tables = {"students of all runs": [students], "students and teachers": [found]}
+        seeds = sorted({one.run.rsplit(", ", 1)[1] for one in students})
+        tables["students of one seed"] = [
+            [one for one in students if one.run.endswith(f", {seed}")] for seed in seeds
+        ]
+        watched = [run for run in opened if run.health]
+        if watched:
+            tables["steps of one run"] = [of_steps(run) for run in watched]
+        for path in write_evidence(tables, evidence, "python -m daformer_lib choose"):
+            print(f"wrote {path}")

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Callable[..., int | None]] = {
     "export-test": inference.export_test,
     "export-visda": inference.export_visda,
     "compare": compare.compare,
+    "choose": compare.choose,
     "predict": inference.predict,
     "export-model": inference.export_model,
     "ship-study": inference.ship_study,

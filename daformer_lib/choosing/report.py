@@ -1,0 +1,136 @@
+"""Candidates in order, and the page that says what each criterion was worth where labels tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daformer_lib.choosing.candidates import NAN, Candidate
+from daformer_lib.choosing.criteria import CRITERIA
+from daformer_lib.choosing.evidence import Trust, best_criterion, trust
+from daformer_lib.files import read_json, write_atomic, write_json
+from daformer_lib.means import MISSING, json_number
+
+EVIDENCE = "choose.json"  # in results/
+DEFAULT = "information"  # without evidence
+
+
+def ranked(candidates: Sequence[Candidate], criterion: str) -> list[Candidate]:
+    """Best first by one criterion.
+
+    Raises:
+        KeyError: no such criterion; the message has those that there are.
+    """
+    if criterion not in CRITERIA:
+        raise KeyError(f"criterion {criterion!r} is unknown; known: {', '.join(CRITERIA)}")
+    values = [one.values.get(criterion, NAN) for one in candidates]
+    return [candidates[i] for i in CRITERIA[criterion].order(values)]
+
+
+# Sets of candidates among which a choice is made, by the name of what is chosen.
+Tables = Mapping[str, Sequence[Sequence[Candidate]]]
+
+
+def measure(tables: Tables) -> dict[str, dict[str, Trust]]:
+    """Table -> criterion -> what it was worth; a criterion that a table lacks is left out there."""
+    found: dict[str, dict[str, Trust]] = {}
+    for table, groups in tables.items():
+        found[table] = {}
+        for name, criterion in CRITERIA.items():
+            pairs = [
+                ([c.values.get(name, NAN) for c in group], [c.miou for c in group])
+                for group in groups
+            ]
+            if (worth := trust(criterion, pairs)) is not None:
+                found[table][name] = worth
+    return found
+
+
+def write_evidence(tables: Tables, path: Path, command: str) -> tuple[Path, Path]:
+    """The numbers with every candidate, and the page beside them."""
+    worth = measure(tables)
+    best = best_criterion(worth)
+    values = {
+        "command": command,
+        "best": best,
+        "tables": {
+            table: {name: _plain(asdict(one)) for name, one in found.items()}
+            for table, found in worth.items()
+        },
+        "candidates": {
+            table: [_plain(asdict(one)) for group in groups for one in group]
+            for table, groups in tables.items()
+        },
+    }
+    page = write_atomic(path.with_suffix(".md"), evidence_page(worth, best, command).encode())
+    return write_json(path, values, indent=None), page
+
+
+def _plain(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {name: _plain(v) for name, v in values.items()}
+    return json_number(values, 4) if isinstance(values, float) else values
+
+
+def evidence_page(worth: Mapping[str, Mapping[str, Trust]], best: str, command: str) -> str:
+    """What each criterion was worth, as Markdown."""
+    lines = [
+        "# Choosing without labels: which criterion may be trusted\n",
+        f"By `{command}`. Of every candidate the true mIoU is known, but the criteria never see "
+        "it. *Correlation*: of ranks with the true mIoU (1: orders them as labels would; 0: says "
+        "nothing; in brackets the 95 % interval of a bootstrap). *Regret*: points of mIoU that its "
+        "choice is below the best candidate (in brackets: at most, in 95 % of the samples).\n",
+        f"**`choose` goes by `{best}`**, {CRITERIA[best].text}: the least mean regret over the "
+        "tables of those that all have.",
+    ]
+    for table, found in worth.items():
+        count = max((one.candidates for one in found.values()), default=0)
+        lines += [
+            "", f"## {table[0].upper()}{table[1:]} ({count} candidates)\n",
+            "| criterion | better | correlation | regret |", "|---|---|---|---|",
+        ]  # fmt: skip
+        for name, one in sorted(found.items(), key=lambda pair: pair[1].regret):
+            lines.append(
+                f"| {name}: {CRITERIA[name].text} | {'high' if CRITERIA[name].high else 'low'} "
+                f"| {one.correlation:+.2f} ({one.correlation_low:+.2f} to "
+                f"{one.correlation_high:+.2f}) | {one.regret:.1f} ({one.regret_high:.1f}) |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: float, digits: int) -> str:
+    return MISSING if np.isnan(value) else f"{value:.{digits}f}"
+
+
+def chosen_by(folder: Path = Path("results")) -> tuple[str, str]:
+    """The criterion to go by, and a sentence on what it was worth when it was measured."""
+    path = folder / EVIDENCE
+    if not path.exists():
+        return DEFAULT, f"{DEFAULT} was not measured: there is no {path}"
+    known = read_json(path)
+    best = known["best"]
+    regrets = [f"{one[best]['regret']:.1f} ({name})" for name, one in known["tables"].items()]
+    return best, f"measured regret of {best}, in points of mIoU: {', '.join(regrets)}"
+
+
+def ranking(candidates: Sequence[Candidate], criterion: str, truth: bool) -> str:
+    """The candidates in order, as a table of text.
+
+    Args:
+        truth: show the true score, where there is one.
+    """
+    ordered = ranked(candidates, criterion)
+    rows = [["", "run", "network", "step", criterion, *(["mIoU"] if truth else [])]]
+    for place, one in enumerate(ordered, 1):
+        value = one.values.get(criterion, NAN)
+        row = [str(place), one.run, one.model, str(one.step), _number(value, 4)]
+        rows.append([*row, *([_number(one.miou, 1)] if truth else [])])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )

@@ -1,0 +1,151 @@
+"""Choosing without labels: criteria of a network, their order, and what they were worth."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from daformer_lib.choosing import candidates
+from daformer_lib.choosing.candidates import Candidate, of_runs, of_steps
+from daformer_lib.choosing.criteria import CRITERIA, label_free
+from daformer_lib.choosing.evidence import best_criterion, rank_correlation, trust
+from daformer_lib.choosing.report import chosen_by, measure, ranked, ranking, write_evidence
+from daformer_lib.train import train
+
+
+class ByColour(nn.Module):
+    """Names a pixel by its brightest channel, as surely as `scale` says."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(float(scale)), requires_grad=False)
+
+    def forward(self, image):
+        return self.scale * image, []
+
+
+def images():
+    rng = torch.Generator().manual_seed(0)
+    return [torch.rand(3, 16, 16, generator=rng) for _ in range(3)]
+
+
+def test_criteria_of_a_sure_and_an_unsure_network():
+    even = np.full(3, 1 / 3)
+    sure, unsure = (label_free(ByColour(s), images(), even) for s in (100, 0.1))
+    assert torch.equal(sure["labels"], unsure["labels"]) and len(sure["labels"]) == 3 * 16
+    assert sure["entropy"] < unsure["entropy"] == pytest.approx(math.log(3), abs=0.01)
+    assert sure["information"] > unsure["information"]
+    for network in (sure, unsure):  # a pixel's colour does not change in the mirror
+        assert network["agreement"] > 0.8
+        assert network["near_source"] < 0.15
+    assert set(sure) - {"labels"} == set(CRITERIA) - {"near_source_only", "source_loss"}
+
+
+def test_a_network_that_names_one_class_alone_is_far_from_the_source():
+    class One(ByColour):
+        def forward(self, image):
+            return torch.cat([image[:, :1] * 0 + 9, image[:, 1:] * 0], 1), []
+
+    found = label_free(One(1), images(), np.array([0.2, 0.5, 0.3]))
+    assert found["near_source"] == pytest.approx(0.8)
+    assert found["information"] == pytest.approx(0, abs=1e-6)
+    assert found["mix_within"] == 1 and math.isnan(found["mix_between"])
+
+
+def test_order_knows_which_way_is_better_and_puts_the_unknown_last():
+    assert CRITERIA["entropy"].order([0.2, math.nan, 0.1]).tolist() == [2, 0, 1]
+    assert CRITERIA["information"].order([0.2, math.nan, 0.3]).tolist() == [2, 0, 1]
+
+
+def test_rank_correlation_by_hand():
+    assert rank_correlation(np.array([1, 2, 3]), np.array([3, 5, 9])) == 1
+    assert rank_correlation(np.array([1, 2, 3]), np.array([9, 5, 3])) == -1
+    assert rank_correlation(np.array([1, 1, 2]), np.array([1, 2, 3])) == pytest.approx(0.866, 1e-3)
+    assert math.isnan(rank_correlation(np.array([1, 1]), np.array([1, 2])))
+
+
+def test_trust_of_one_group():
+    right = trust(CRITERIA["entropy"], [([3.0, 2.0, 1.0, math.nan], [10, 20, 30, 99])])
+    assert (right.correlation, right.regret, right.candidates) == (1, 0, 3)
+    wrong = trust(CRITERIA["information"], [([3.0, 2.0, 1.0], [10, 20, 30])])
+    assert (wrong.correlation, wrong.regret) == (-1, 20)
+    assert wrong.correlation_low <= wrong.correlation <= wrong.correlation_high
+    assert trust(CRITERIA["entropy"], [([1.0], [10])]) is None
+
+
+def test_trust_is_the_mean_over_groups():
+    groups = [([1.0, 2.0], [10, 20]), ([1.0, 2.0], [40, 30])]
+    found = trust(CRITERIA["information"], groups)
+    assert (found.correlation, found.regret, found.candidates) == (0, 5, 4)
+    assert (found.correlation_low, found.correlation_high) == (-1, 1)
+
+
+def made(run, values, miou, model="student"):
+    return Candidate(run, run, model, 100, values, miou)
+
+
+GROUP = [
+    made("a", {"entropy": 0.5, "information": 1.0}, 30.0),
+    made("b", {"entropy": 0.1, "information": 2.0}, 40.0),
+    made("c", {"entropy": 0.3, "information": 3.0}, 50.0),
+]
+
+
+def test_the_best_criterion_has_the_least_regret():
+    worth = measure({"one": [GROUP]})
+    assert worth["one"]["information"].regret == 0
+    assert worth["one"]["entropy"].regret == 10
+    assert best_criterion(worth) == "information"
+    with pytest.raises(ValueError, match="no criterion"):
+        best_criterion({"one": {}})
+
+
+def test_evidence_is_written_and_read(tmp_path):
+    path, page = write_evidence({"rows": [GROUP]}, tmp_path / "choose.json", "a command")
+    assert json.loads(path.read_text())["best"] == "information"
+    text = page.read_text()
+    assert "**`choose` goes by `information`**" in text and "## Rows (3 candidates)" in text
+    assert "| +1.00 (+1.00 to +1.00) | 0.0 (" in text
+    assert chosen_by(tmp_path) == (
+        "information", "measured regret of information, in points of mIoU: 0.0 (rows)",
+    )  # fmt: skip
+
+
+def test_without_evidence_it_says_so(tmp_path):
+    best, said = chosen_by(tmp_path)
+    assert best in CRITERIA and "not measured" in said
+
+
+def test_the_ranking_shows_the_truth_only_when_asked():
+    text = ranking(GROUP, "entropy", truth=False)
+    assert [line.split()[1] for line in text.splitlines()[1:]] == ["b", "c", "a"]
+    assert "mIoU" not in text and "40.0" not in text
+    assert "40.0" in ranking(GROUP, "entropy", truth=True)
+    with pytest.raises(KeyError, match="known: entropy, information"):
+        ranked(GROUP, "luck")
+
+
+@pytest.mark.notebook  # not in make check: takes seconds
+def test_runs_and_their_steps(smoke, tmp_path, monkeypatch):
+    short = {"steps": 4, "eval_every": 2, "snapshot_every": 0, "final_splits": ("val",)}
+    runs = [train(smoke(row, train=short), tmp_path / row) for row in ("source_only", "daformer")]
+    found = of_runs(runs, images=2)
+    assert [(one.row, one.model) for one in found] == [
+        ("source_only", "student"), ("daformer", "student"), ("daformer", "teacher"),
+    ]  # fmt: skip
+    assert all(set(one.values) == set(CRITERIA) for one in found)
+    assert found[0].values["near_source_only"] == 1
+    assert found[1].miou == pytest.approx(100 * runs[1].final("student", "val").miou())
+    steps = of_steps(runs[1])
+    assert [(one.step, one.model) for one in steps] == [(2, "teacher"), (4, "teacher")]
+    assert not math.isnan(steps[0].miou)
+    monkeypatch.setattr(candidates, "load_network", None)  # steps need no network
+    assert of_steps(runs[0])[0].model == "student"
+    oracle = train(smoke("oracle", train=short), tmp_path / "oracle")
+    with pytest.raises(ValueError, match="is an oracle"):
+        of_runs([*runs, oracle])
+    with pytest.raises(ValueError, match="name the folders"):
+        of_runs([])
