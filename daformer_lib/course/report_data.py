@@ -99,6 +99,11 @@ def _notes(kit: Kit, runs: dict[str, Run]) -> list[str]:
                 f"Here {TITLES[high]} did not beat {TITLES[low]}: expected the other way round."
             )
     notes += absent_classes(runs.values(), split=SPLIT)
+    notes += [
+        f"{TITLES[row]}, seen without labels: {found['name']}: {found['evidence']}."
+        for row, run in runs.items()
+        for found in run.findings
+    ]
     if not kit.study:
         notes.append("There is no committed multi-seed study yet.")
     return notes
