@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from daformer_lib.choosing.alarms import Alarms, alarms_page
 from daformer_lib.choosing.candidates import NAN, Candidate
 from daformer_lib.choosing.criteria import CRITERIA
 from daformer_lib.choosing.evidence import Trust, best_criterion, trust
@@ -50,7 +51,9 @@ def measure(tables: Tables) -> dict[str, dict[str, Trust]]:
     return found
 
 
-def write_evidence(tables: Tables, path: Path, command: str) -> tuple[Path, Path]:
+def write_evidence(
+    tables: Tables, path: Path, command: str, judged: Sequence[Alarms] = ()
+) -> tuple[Path, Path]:
     """The numbers with every candidate, and the page beside them."""
     worth = measure(tables)
     best = best_criterion(worth)
@@ -61,12 +64,14 @@ def write_evidence(tables: Tables, path: Path, command: str) -> tuple[Path, Path
             table: {name: _plain(asdict(one)) for name, one in found.items()}
             for table, found in worth.items()
         },
+        "alarms": [asdict(one) for one in judged],
         "candidates": {
             table: [_plain(asdict(one)) for group in groups for one in group]
             for table, groups in tables.items()
         },
     }
-    page = write_atomic(path.with_suffix(".md"), evidence_page(worth, best, command).encode())
+    text = evidence_page(worth, best, command, judged)
+    page = write_atomic(path.with_suffix(".md"), text.encode())
     return write_json(path, values, indent=None), page
 
 
@@ -76,7 +81,12 @@ def _plain(values: Any) -> Any:
     return json_number(values, 4) if isinstance(values, float) else values
 
 
-def evidence_page(worth: Mapping[str, Mapping[str, Trust]], best: str, command: str) -> str:
+def evidence_page(
+    worth: Mapping[str, Mapping[str, Trust]],
+    best: str,
+    command: str,
+    judged: Sequence[Alarms] = (),
+) -> str:
     """What each criterion was worth, as Markdown."""
     lines = [
         "# Choosing without labels: which criterion may be trusted\n",
@@ -99,6 +109,8 @@ def evidence_page(worth: Mapping[str, Mapping[str, Trust]], best: str, command: 
                 f"| {one.correlation:+.2f} ({one.correlation_low:+.2f} to "
                 f"{one.correlation_high:+.2f}) | {one.regret:.1f} ({one.regret_high:.1f}) |"
             )
+    if judged:
+        lines += ["", "## Findings of the runs, against labels\n", *alarms_page(judged)]
     return "\n".join(lines) + "\n"
 
 

@@ -192,6 +192,7 @@ def choose(
             the numbers and a page here.
         data_root: where the data lie, if not where the runs found them.
     """
+    from daformer_lib.choosing.alarms import alarms
     from daformer_lib.choosing.candidates import of_runs, of_steps, require_one_target
     from daformer_lib.choosing.report import chosen_by, ranking, write_evidence
 
@@ -216,5 +217,7 @@ def choose(
         watched = [run for run in opened if run.health]
         if watched:
             tables["steps of one run"] = [of_steps(run) for run in watched]
-        for path in write_evidence(tables, evidence, "python -m daformer_lib choose"):
+        judged = [found for run in opened if (found := alarms(run)) is not None]
+        command = "python -m daformer_lib choose runs/study/* --evidence results/choose.json"
+        for path in write_evidence(tables, evidence, command, judged):
             print(f"wrote {path}")

@@ -24,8 +24,9 @@ NOTHING = 0.01  # confident share below
 ZERO = 1e-3  # a loss below
 NO_CELL = 1e-4  # share of the feature cells below
 FEW_IMAGES, OFTEN = 10, 20  # RCS drew from fewer images, each oftener
-LONG, SHORT = 1 / 8, 1 / 100  # of the steps: the teacher's memory is longer, or shorter
-SHORTEST = 100  # steps; a memory of so many is never short, a run of fewer is not judged
+LONG = 1 / 8  # of the steps: the teacher's memory is longer
+REPEATS = 0.98  # share of pixels of which teacher and student say the same, above
+SHORTEST = 100  # steps; a run of fewer has no memory to speak of
 
 IMPLIES: Mapping[str, tuple[str, ...]] = {
     "one class swallows others": ("class vanished",),
@@ -262,12 +263,13 @@ def memory(course: Course) -> Iterator[Finding]:
             told,
             f"the teacher stays behind its student; try uda.ema_decay={fitting:.3g}",
         )
-    elif length < min(SHORTEST, SHORT * steps):
+    elif course.judged and course.looks[-1].get("student_agrees", 0.0) > REPEATS:
         fitting = 1 - 1 / min(1000, steps / 20)
         yield Finding(
             "memory shorter than the run needs",
-            told,
-            f"the teacher repeats its student; try uda.ema_decay={fitting:.3g}",
+            f"the teacher says what its student says of "
+            f"{_percent(course.looks[-1]['student_agrees'])} of the pixels; {told}",
+            f"it has nothing to teach it; try uda.ema_decay={fitting:.3g}",
         )
 
 

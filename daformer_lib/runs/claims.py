@@ -20,6 +20,7 @@ from daformer_lib.runs.results import STUDY, RowResult, mean_gain, paired, read_
 
 MINIMUM = 3  # seeds that a verdict takes
 CAUSES = "causes.json"  # of the command `causes`: are the paper's reasons there in the drawn world
+INVESTIGATIONS = "investigations.json"  # claim -> why it does not show, as far as was found out
 Verdict = Literal["shown", "tied", "contradicted", "not run"]
 Measure = Callable[[RowResult], np.ndarray]  # (seeds,) percent
 
@@ -98,8 +99,8 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "Learning rate warm-up helps.",
-        (Pair("no_warmup", "daformer", (4, "SegFormer without warm-up", "uda"),
-              (4, "SegFormer with warm-up", "uda")),),
+        (Pair("segformer_no_warmup", "segformer_self_training",
+              (4, "SegFormer without warm-up", "uda"), (4, "SegFormer with warm-up", "uda")),),
         cause="warmup",
     ),
     Claim(
@@ -197,9 +198,12 @@ def cause_of(claim: Claim, causes: Mapping[str, Any]) -> str:
 
 
 def claims_page(
-    results: Mapping[str, RowResult], source: str, causes: Mapping[str, Any] | None = None
+    results: Mapping[str, RowResult],
+    source: str,
+    causes: Mapping[str, Any] | None = None,
+    investigations: Mapping[str, str] | None = None,
 ) -> str:
-    """The claims as Markdown, each pair a row."""
+    """The claims as Markdown, each pair a row; below, why those that do not show do not."""
     lines = [
         "# What the paper claims, and what these results show\n",
         f"From `results/{source}` (students, test split), by `make claims`. *Shown*: the paired "
@@ -214,10 +218,14 @@ def claims_page(
         "|---|---|---|---|---|---|---|---|---|",
     ]
     counts: dict[Verdict, int] = {}
+    missing = []
     for claim in CLAIMS:
         found = [effect(pair, claim.measure, results) for pair in claim.pairs]
         said = verdict(found)
         counts[said] = counts.get(said, 0) + 1
+        if said != "shown":
+            why = (investigations or {}).get(claim.sentence, "not investigated.")
+            missing.append(f"- **{claim.sentence}** ({said}): {why}")
         for i, (pair, one) in enumerate(zip(claim.pairs, found, strict=True)):
             ours = f"{one.low:.1f} → {one.high:.1f}" if one.seeds else MISSING
             by = f"{one.gain:+.1f} ± {one.error:.1f}" if one.seeds > 1 else MISSING
@@ -228,18 +236,23 @@ def claims_page(
                 f"| {by} | {one.seeds} | {first[1]} | {first[2]} |"
             )
     total = ", ".join(f"{count} {said}" for said, count in sorted(counts.items()))
-    return "\n".join([*lines, f"\n{len(CLAIMS)} claims: {total}.\n"])
+    lines += [f"\n{len(CLAIMS)} claims: {total}.\n"]
+    if missing:
+        lines += ["## Why the others do not show\n", *missing, ""]
+    return "\n".join(lines)
 
 
 def write_claims(folder: Path) -> Path:
     """CLAIMS.md in a folder of results, from the study in it."""
     results = {row.row: row for row in read_results(folder / STUDY)}
     return write_atomic(
-        folder / "CLAIMS.md", claims_page(results, STUDY, read_causes(folder)).encode()
+        folder / "CLAIMS.md",
+        claims_page(
+            results, STUDY, read_if_there(folder / CAUSES), read_if_there(folder / INVESTIGATIONS)
+        ).encode(),
     )
 
 
-def read_causes(folder: Path) -> dict[str, Any]:
-    """What `causes` has written there; nothing, if it has not."""
-    path = folder / CAUSES
+def read_if_there(path: Path) -> dict[str, Any]:
+    """A file of results; nothing, if nobody has written it."""
     return read_json(path) if path.exists() else {}

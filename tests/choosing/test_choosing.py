@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from daformer_lib.choosing import candidates
+from daformer_lib.choosing.alarms import Alarms, alarms
 from daformer_lib.choosing.candidates import Candidate, of_runs, of_steps
 from daformer_lib.choosing.criteria import CRITERIA, label_free
 from daformer_lib.choosing.evidence import best_criterion, rank_correlation, trust
@@ -114,6 +115,18 @@ def test_evidence_is_written_and_read(tmp_path):
     )  # fmt: skip
 
 
+def test_alarms_are_counted_over_the_runs(tmp_path):
+    judged = [
+        Alarms("self_training, seed 0", ("rider",), (), ("bicycle",), ()),
+        Alarms("rcs, seed 0", (), ("wall", "pole"), (), ("nothing to learn from",)),
+    ]
+    _, page = write_evidence({"rows": [GROUP]}, tmp_path / "choose.json", "a command", judged)
+    text = page.read_text()
+    assert "named 3 classes; 1 of them are lost" in text
+    assert "2 are not, and 1 that are lost were not named" in text
+    assert "| rcs, seed 0 | – | wall, pole | – | nothing to learn from |" in text
+
+
 def test_without_evidence_it_says_so(tmp_path):
     best, said = chosen_by(tmp_path)
     assert best in CRITERIA and "not measured" in said
@@ -142,6 +155,10 @@ def test_runs_and_their_steps(smoke, tmp_path, monkeypatch):
     steps = of_steps(runs[1])
     assert [(one.step, one.model) for one in steps] == [(2, "teacher"), (4, "teacher")]
     assert not math.isnan(steps[0].miou)
+    assert alarms(runs[0]) is None
+    judged = alarms(runs[1])
+    assert judged.run == "daformer, seed 0" and not judged.right + judged.false
+    assert "rider" in judged.missed  # of a network that has learned nothing yet
     monkeypatch.setattr(candidates, "load_network", None)  # steps need no network
     assert of_steps(runs[0])[0].model == "student"
     oracle = train(smoke("oracle", train=short), tmp_path / "oracle")

@@ -72,8 +72,28 @@ def test_every_claim_compares_rows_and_finds_its_numbers():
 def test_the_committed_page_is_what_the_committed_results_say():
     results = {row.row: row for row in read_results(RESULTS / claims.STUDY)}
     page = (RESULTS / "CLAIMS.md").read_text(encoding="utf-8")
-    causes = claims.read_causes(RESULTS)
-    assert page == claims.claims_page(results, claims.STUDY, causes), "run: make claims"
+    beside = [claims.read_if_there(RESULTS / n) for n in (claims.CAUSES, claims.INVESTIGATIONS)]
+    assert page == claims.claims_page(results, claims.STUDY, *beside), "run: make claims"
+
+
+def test_each_claim_that_does_not_show_has_its_investigation_and_no_other():
+    """So a text cannot outlive the results that it explains."""
+    results = {row.row: row for row in read_results(RESULTS / claims.STUDY)}
+    missing = {
+        claim.sentence
+        for claim in CLAIMS
+        if claims.verdict([claims.effect(p, claim.measure, results) for p in claim.pairs])
+        != "shown"
+    }
+    assert set(claims.read_if_there(RESULTS / claims.INVESTIGATIONS)) == missing
+
+
+def test_a_claim_that_does_not_show_is_explained_below():
+    rcs = next(claim for claim in CLAIMS if claim.sentence == "Rare Class Sampling helps.")
+    tied = {"self_training": row("self_training", 30, 31, 32), "rcs": row("rcs", 32, 31, 30)}
+    page = claims.claims_page(tied, "x.json", None, {rcs.sentence: "Because."})
+    assert "- **Rare Class Sampling helps.** (tied): Because." in page
+    assert "- **Feature distance on things helps.** (not run): not investigated." in page
 
 
 def test_a_cause_is_said_beside_the_verdict():
@@ -83,4 +103,8 @@ def test_a_cause_is_said_beside_the_verdict():
     assert claims.cause_of(claim, {}) == "not measured"
     assert claims.cause_of(replace(claim, cause=""), {}) == "–"
     known = {"feature_distance", "warmup", "architecture", "context"}
-    assert {claim.cause for claim in CLAIMS} - {""} == known <= set(claims.read_causes(RESULTS))
+    assert (
+        {claim.cause for claim in CLAIMS} - {""}
+        == known
+        <= set(claims.read_if_there(RESULTS / claims.CAUSES))
+    )

@@ -1,0 +1,60 @@
+"""What follows from an experiment, written from its numbers, so that text and results agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from daformer_lib.runs.claims import Effect, Pair, effect, miou
+from daformer_lib.runs.recipes import TITLES
+from daformer_lib.runs.results import RowResult
+
+NOISE = 3.0  # points between seeds of one row at demo length: below, one run says nothing
+
+
+class Sentences(str):
+    """Text that a notebook shows as Markdown."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def conclusions(
+    study: Mapping[str, RowResult],
+    pairs: Iterable[tuple[str, str]],
+    live: Mapping[str, float] | None = None,
+) -> Sentences:
+    """A Markdown list: for each pair (low, high) what the study says, and what this run says.
+
+    Args:
+        live: row -> mIoU in percent of the run on this machine, where there is one.
+    """
+    return Sentences("\n".join(f"- {_pair(study, *pair, live or {})}" for pair in pairs))
+
+
+def _pair(study: Mapping[str, RowResult], low: str, high: str, live: Mapping[str, float]) -> str:
+    found = effect(Pair(low, high), miou, study)
+    text = f"**{TITLES[high]}** against {TITLES[low]}: {_study(found)}"
+    if low in live and high in live:
+        text += f" {_live(live[high] - live[low], found)}"
+    return text
+
+
+def _study(found: Effect) -> str:
+    verdict = found.verdict
+    if verdict == "not run":
+        return "the committed study has too few seeds of both to say anything."
+    by = f"{found.gain:+.1f} ± {found.error:.1f} points over {found.seeds} seeds"
+    return {
+        "shown": f"higher by {by}, more than twice the standard error.",
+        "contradicted": f"*lower*, {by}, more than twice the standard error: the other way round "
+        "than the paper has it.",
+        "tied": f"tied, {by}: the seeds differ by more than the two rows do.",
+    }[verdict]
+
+
+def _live(gain: float, found: Effect) -> str:
+    if abs(gain) < NOISE:
+        return f"Your run: {gain:+.1f}, within what two seeds of one row differ by."
+    if found.verdict in ("shown", "contradicted") and (gain > 0) != (found.gain > 0):
+        return f"Your run: {gain:+.1f}, the other way; it is one seed, and shorter."
+    return f"Your run: {gain:+.1f} (one seed: a direction)."
