@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+HEIC_SUFFIXES = (".heic", ".heif")
 SAME_FORMAT = ((".jpg", ".jpeg"), (".tif", ".tiff"))  # two endings of one format
 # Left by systems, synchronisation and archives; some hold small copies of the images beside them.
 SYSTEM_FOLDERS = (
@@ -42,6 +43,10 @@ CLOSED = Why("folders that cannot be opened", "ask for the right to read them")
 SPECIAL = Why("neither files nor folders", "move them away", lost=False)
 AGAIN = Why("links to images that are read already", "nothing to do", lost=False)
 NO_IMAGE = Why("files that are no images", "nothing to do", lost=False)
+HEIC = Why(
+    "photographs in HEIC, which is not read",
+    'save them as JPEG (on a phone: camera format "most compatible"), or convert them',
+)
 EMPTY = Why("empty folders that are named like images", "put the image in their place")
 
 

@@ -179,6 +179,11 @@ def _png_exif(file: BinaryIO) -> bytes:
     return b""
 
 
+# Brands of the container in which phones keep photographs compressed as video is (ISO 23008-12).
+_HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+AS_JPEG = 'save it as JPEG (on a phone: camera format "most compatible"), or convert it'
+
+
 def _why_unknown(file: BinaryIO) -> str:
     tags = _tiff_tags(file)
     kinds = [_KINDS[n] for n in tags.get(_NUMBERS, ()) if n in _KINDS]
@@ -189,8 +194,11 @@ def _why_unknown(file: BinaryIO) -> str:
     if tags:
         return "is a TIFF file of a kind that is not read here; save it as PNG with 8 bits"
     file.seek(0)
-    if not file.read(1):
+    head = file.read(64)
+    if not head:
         return "is not a readable image: it is empty; fetch it again"
+    if head[4:8] == b"ftyp" and any(brand in head for brand in _HEIC):
+        return f"is a photograph in HEIC, which is not read; {AS_JPEG}"
     return "is not a readable image: its format is unknown; fetch it again"
 
 

@@ -42,6 +42,7 @@ def predict(
     batch: int = 1,
     ids: Literal["train", "original"] = "train",
     device: str = "auto",
+    gallery: bool = False,
 ) -> int:
     """Label images of any size: for each, <name>_labels.png, _overlay.png and _confidence.png.
 
@@ -62,8 +63,10 @@ def predict(
         batch: images, or windows of one image, that pass through the network together.
         ids: in the label files: train ids, or the ids of the data set's own label files.
         device: auto (CUDA where there is one), cpu, cuda, cuda:1, mps.
+        gallery: also write gallery.html, one page with every image beside its labels.
     """
     from daformer_lib.inference import make_view, open_model, working_device
+    from daformer_lib.inference.gallery import Gallery
     from daformer_lib.inference.predict_files import find_images, predict_files
 
     left_out: dict[str, Why] = {}
@@ -71,7 +74,10 @@ def predict(
     opened = open_model(run, model).to(working_device(device))
     view = make_view(opened.spec, mode, window, stride, scale, batch)
     with Progress(len(found), "predict") as bar:
-        summary = predict_files(opened, found, output_dir, view, ids, bar)
+        page = Gallery(opened.spec) if gallery else None
+        summary = predict_files(opened, found, output_dir, view, ids, bar, page)
+    if page is not None:
+        print(f"gallery: {page.write(output_dir / 'gallery.html')}")
     for path, note in summary.notes.items():
         print(printable(f"note {path}: {note}"))
     for path, reason in summary.skipped.items():

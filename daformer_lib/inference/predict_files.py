@@ -26,6 +26,8 @@ from daformer_lib.files import (
 )
 from daformer_lib.folders import (
     AGAIN,
+    HEIC,
+    HEIC_SUFFIXES,
     IMAGE_SUFFIXES,
     NO_IMAGE,
     NO_TARGET,
@@ -36,6 +38,7 @@ from daformer_lib.folders import (
     matches,
 )
 from daformer_lib.inference.exchange import TrainedModel
+from daformer_lib.inference.gallery import Gallery
 from daformer_lib.inference.labelling import NetworkView, Prediction, label_images
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import DatasetSpec
@@ -145,6 +148,8 @@ def _why_not(path: Path, base: Path) -> Why | None:
         return SYSTEM
     if not path.exists():
         return NO_TARGET
+    if path.suffix.lower() in HEIC_SUFFIXES:
+        return HEIC
     return None if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() else NO_IMAGE
 
 
@@ -181,8 +186,13 @@ def predict_files(
     view: NetworkView,
     ids: WrittenIds = "train",
     report: Report = silent,
+    gallery: Gallery | None = None,
 ) -> Summary:
-    """Label every readable image; the others are named in the summary."""
+    """Label every readable image; the others are named in the summary.
+
+    Args:
+        gallery: gets every image with its labels.
+    """
     table = original_ids(model.spec) if ids == "original" else np.arange(256, dtype=np.uint8)
     summary = Summary()
     for group in _groups(images, 1 if view.window else view.batch):
@@ -190,7 +200,10 @@ def predict_files(
         predictions = label_images(model.network, list(pixels.values()), view)
         for (image, picture), prediction in zip(pixels.items(), predictions):
             stem = f"{Path(output_dir) / image.name}"
-            summary.written.append(_write(stem, picture, prediction, model.spec, table))
+            seen = overlay(picture, prediction.label, model.spec)
+            summary.written.append(_write(stem, seen, prediction, table))
+            if gallery is not None:
+                gallery.add(image.name, picture, seen, prediction.label)
         report(len(summary.written) + len(summary.skipped), len(images), group[-1].path.name)
     return summary
 
@@ -212,10 +225,8 @@ def _read(images: Sequence[ImageFile], summary: Summary) -> dict[ImageFile, np.n
     return pixels
 
 
-def _write(
-    stem: str, picture: np.ndarray, prediction: Prediction, spec: DatasetSpec, table: np.ndarray
-) -> Path:
-    write_png(f"{stem}_overlay.png", overlay(picture, prediction.label, spec))
+def _write(stem: str, seen: np.ndarray, prediction: Prediction, table: np.ndarray) -> Path:
+    write_png(f"{stem}_overlay.png", seen)
     confidence = np.rint(255 * prediction.confidence).astype(np.uint8)
     write_png(f"{stem}_confidence.png", confidence)
     return write_label_png(f"{stem}_labels.png", table[prediction.label])

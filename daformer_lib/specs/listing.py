@@ -16,6 +16,8 @@ from typing import Literal, Protocol
 from unicodedata import normalize
 
 from daformer_lib.folders import (
+    HEIC,
+    HEIC_SUFFIXES,
     IMAGE_SUFFIXES,
     NO_IMAGE,
     LeftOut,
@@ -166,7 +168,7 @@ def _why_not(
     wanted = _compiled(spec.image_pattern, split)[1]
     suffix = PurePosixPath(path).suffix
     if suffix.lower() not in IMAGE_SUFFIXES:
-        return NO_IMAGE
+        return HEIC if suffix.lower() in HEIC_SUFFIXES else NO_IMAGE
     if PurePosixPath(canonical(path, wanted)).suffix == wanted:
         return NAME
     same = _read_as(spec.image_pattern, split, path.removesuffix(suffix) + wanted)[1]

@@ -1,6 +1,8 @@
 """`predict` from the command line: which files it takes, what it writes, what it skips."""
 
+import io
 import shutil
+from base64 import b64decode
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +16,7 @@ from daformer_lib.files import read_gray, read_image, write_json, write_png
 from daformer_lib.image_rules import ORIENTATION, turned
 from daformer_lib.inference import NetworkView, label_images
 from daformer_lib.inference.exchange import TrainedModel, load_model, save_model
+from daformer_lib.inference.gallery import Gallery
 from daformer_lib.inference.predict_files import find_images, original_ids, predict_files
 from daformer_lib.models import build_segmentor
 from daformer_lib.runs import recipes
@@ -258,3 +261,42 @@ def test_sixteen_bits_are_noted_or_named_with_their_range(model_file, tmp_path, 
     assert "dark.png has 16 bits, its values 0..4095 of 0..65535 become 0..16 of" in said.err
     assert "float.tif holds floating point numbers; save it with 8 bits" in said.err
     assert "labelled 1 of 3 images" in said.out
+
+
+HEIC_BYTES = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(64)
+
+
+def test_photographs_in_heic_are_named_with_the_remedy(photos, model_file, tmp_path, capsys):
+    (photos / "IMG_1.HEIC").write_bytes(HEIC_BYTES)
+    assert predict(model_file, tmp_path / "out", "--images", photos) == 1
+    told = capsys.readouterr().err
+    assert "photographs in HEIC, which is not read" in told and "IMG_1.HEIC" in told
+    assert predict(model_file, tmp_path / "one", "--images", photos / "IMG_1.HEIC") == 1
+    assert "is a photograph in HEIC, which is not read; save it as JPEG" in capsys.readouterr().err
+
+
+def test_a_gallery_is_one_page_of_small_copies(photos, model_file, tmp_path, capsys):
+    (photos / "a<b&c.jpg").write_bytes((photos / "night/b.jpg").read_bytes())
+    large = np.zeros((1500, 2000, 3), np.uint8)
+    write_png(photos / "large.png", large)
+    out = tmp_path / "out"
+    assert predict(model_file, out, "--images", photos, "--gallery") == 0
+    assert f"gallery: {out / 'gallery.html'}" in capsys.readouterr().out
+    page = (out / "gallery.html").read_text(encoding="utf-8")
+    assert page.count("<figure>") == 5 and "a&lt;b&amp;c" in page and "a<b" not in page
+    assert "http" not in page  # nothing is loaded from elsewhere
+    parts = [part.split('"')[0] for part in page.split("base64,")[1:]]
+    copies = [Image.open(io.BytesIO(b64decode(part))) for part in parts]
+    assert len(copies) == 10
+    assert max(max(copy.size) for copy in copies) == 480
+
+
+def test_a_gallery_of_very_many_images_shows_the_first(monkeypatch, tmp_path):
+    monkeypatch.setattr("daformer_lib.inference.gallery.MOST", 2)
+    page = Gallery(SPEC)
+    for name in "abc":
+        image = np.zeros((20, 30, 3), np.uint8)
+        page.add(name, image, image, np.zeros((20, 30), np.uint8))
+    text = page.write(tmp_path / "gallery.html").read_text()
+    assert text.count("<figure>") == 2 and "The first 2 of 3 images" in text
+    assert "road 100%" in text
