@@ -81,9 +81,24 @@ def compare(
     print(scores_table(found, comparison.spec, threshold), end="\n\n")
     print(class_wins_table(found, comparison.spec, threshold), end="\n\n")
     print(verdict(found, comparison.spec))
+    for text in own_findings(comparison):
+        print(text)
     limits = Limits(images, page_megabytes, width)
     for path in write_all(comparison, found, output_dir, threshold, limits, animation):
         print(f"wrote {path}")
+
+
+def own_findings(comparison: Comparison) -> list[str]:
+    """What complete runs among the sources found wrong with themselves, without labels."""
+    from daformer_lib.compare import RunSource
+
+    runs = {s.name: s.run for s in comparison.sources if isinstance(s, RunSource)}
+    return [
+        f"finding of {name}: {one['name']}: {one['evidence']}"
+        for name, run in runs.items()
+        if run.is_complete
+        for one in run.findings
+    ]
 
 
 def bring_truth_up_to_date(comparison: Comparison, recheck: bool) -> None:

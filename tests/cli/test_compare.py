@@ -6,7 +6,7 @@ from PIL import Image
 
 from daformer_lib import cli
 from daformer_lib.cli.compare import named_inputs
-from daformer_lib.files import write_png
+from daformer_lib.files import write_json, write_png
 from daformer_lib.runs import RunWriter, Snapshot
 
 
@@ -39,6 +39,17 @@ def test_it_prints_the_tables_and_writes_all_files(runs, capsys):
     assert (runs / "out" / "panels" / "neuhausen_neuhausen_000000_000019.png").is_file()
     with Image.open(runs / "out" / "evolution.gif") as moving:
         assert moving.n_frames == 2
+
+
+@pytest.mark.notebook
+def test_what_a_run_found_wrong_with_itself_is_said(runs, capsys):
+    finding = {"name": "class vanished", "evidence": "rider is gone", "remedy": "x", "classes": []}
+    write_json(runs / "daformer" / "result.json", {"findings": [finding]})
+    folders = [str(runs / "self_training"), str(runs / "daformer")]
+    assert cli.main(["compare", *folders, "--output-dir", str(runs / "out")]) == 0
+    said = capsys.readouterr().out
+    assert said.count("finding of ") == 1
+    assert "finding of DAFormer: class vanished: rider is gone" in said
 
 
 def test_errors_are_one_line(runs, capsys, smoke):
