@@ -1,7 +1,7 @@
 """Data sets by name or file: `get_spec("cityscapes")`, `get_spec("my.yaml")`, `get_specs("a+b")`.
 
 The one place where the rest of the code finds specs; what a spec is stands in `dataset_spec.py`,
-the built-in ones in `builtin.py`, how one is read from YAML in `yaml_files.py`.
+the built-in ones in `builtin.py` and `public/`, how one is read from YAML in `yaml_files.py`.
 """
 
 from __future__ import annotations
@@ -28,19 +28,21 @@ from daformer_lib.specs.builtin import (
     MINIGTA,
     MINISYNTHIA,
     RARE,
-    SPECS,
     SYNTHIA,
     SYNTHIA_13,
     SYNTHIA_16,
     SYNTHIA_IDS,
     THINGS,
 )
+from daformer_lib.specs.builtin import SPECS as BUILTIN
 from daformer_lib.specs.dataset_spec import IGNORE, DatasetSpec, LabelEncoding
+from daformer_lib.specs.public.table import ABOUT, PUBLIC
 from daformer_lib.specs.visda import SYNTHWASTE_AUG, ZEROWASTE_V1, ZEROWASTE_V2
 from daformer_lib.specs.yaml_files import fingerprint, load_spec, save_spec
 from daformer_lib.texts import nearest
 
 __all__ = [
+    "ABOUT",
     "ACDC",
     "ACDC_FOG",
     "ACDC_NIGHT",
@@ -83,6 +85,7 @@ __all__ = [
     "source_names",
     "stable_name",
 ]
+SPECS: dict[str, DatasetSpec] = {**BUILTIN, **PUBLIC}
 JOIN = "+"  # "synthwaste_aug+zerowaste_v1": several data sets as one source
 
 
