@@ -105,13 +105,18 @@ def get_spec(name: str | Path) -> DatasetSpec:
     raise KeyError(f"unknown data set {name!r} (and no spec's .yaml file); {nearest(name, SPECS)}")
 
 
-def get_specs(names: str) -> tuple[DatasetSpec, ...]:
-    """The specs of a source: one, or several joined by "+", which must have the same classes."""
+def get_specs(names: str, same: bool = True) -> tuple[DatasetSpec, ...]:
+    """The specs of a source: one, or several joined by "+".
+
+    Args:
+        same: they must have the same classes, as one network needs.
+    """
     specs = tuple(get_spec(name) for name in source_names(names))
     twice = sorted({spec.name for spec in specs if [s.name for s in specs].count(spec.name) > 1})
     if twice:
         raise ValueError(f"source {names!r} names {twice} twice; name every data set once")
-    check_same_classes(specs)
+    if same:
+        check_same_classes(specs)
     return specs
 
 
@@ -133,7 +138,8 @@ def check_same_classes(specs: Sequence[DatasetSpec]) -> None:
                 what = f"class {at} {first.classes[at]!r} and {other.classes[at]!r}"
             raise ValueError(
                 f"{first.name} and {other.name} differ: {what}; one network needs the same classes "
-                "in the same order: map both in their id_map (docs/start/your-own-data.md)"
+                "in the same order: train with --classes common (docs/use/public-data.md), or map "
+                "both in their id_map (docs/start/your-own-data.md)"
             )
 
 

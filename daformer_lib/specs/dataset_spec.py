@@ -189,9 +189,6 @@ def _label_colour_problems(spec: DatasetSpec) -> Iterator[str]:
     twice = [c for c in colours if colours.count(c) > 1]
     if twice:
         yield f"label_colours gives two ids the colour {list(twice[0])}; give each its own"
-    bare = sorted(set(spec.id_map) - set(spec.label_colours)) if colours else []
-    if bare:
-        yield f"id_map has the id {bare[0]}, label_colours has not; give it its colour, or drop it"
 
 
 def _layout_problems(spec: DatasetSpec) -> Iterator[str]:
