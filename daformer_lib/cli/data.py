@@ -75,8 +75,15 @@ def _print_common(names: tuple[str, ...], root: Path) -> int:
             f"--classes common needs a source and a target, {len(names)} sets are named; write: "
             "data <source> <target> --classes common"
         )
-    print("\n".join(common_lines(get_specs(names[0], same=False), get_spec(names[1]), root)))
+    target = get_spec(names[1])
+    print("\n".join(common_lines(get_specs(names[0], same=False), target, root)))
     print(f"train: --source {names[0]} --target {names[1]} --classes common")
+    if "val" not in target.splits:
+        split = target.splits[-1]
+        print(
+            f"{target.name} has no val split; to score on what it adapts to, add: "
+            f"--set train.eval_split={split} train.final_splits={split}"
+        )
     return 0
 
 
@@ -90,7 +97,7 @@ def _one_set(spec: DatasetSpec, root: Path, repeats: int, workers: int, recheck:
             print(printable(summary.text()))
     checks = check.check_data(spec, root)
     _print_checks(checks)
-    if any(not one.images for one in checks) or not there:
+    if any(one.images < (one.expected or 1) for one in checks):
         print("\n".join(map(printable, how_to_get(spec, root))))
     if repeats and len(there) > 1:
         with Progress(None, "repeats") as bar:

@@ -127,11 +127,11 @@ def test_data_says_how_a_set_that_is_not_there_is_had(tmp_path, capsys):
 
 
 def test_data_converts_what_is_there_and_asks_for_the_rest(tmp_path, capsys):
-    write_camvid(tmp_path, ("train", "val"))
+    write_camvid(tmp_path)
     assert data.public_data(("camvid",), tmp_path) == 1
     text = capsys.readouterr().out
     assert "camvid/train: 1 usable pairs (1 converted" in text and "366 images are missing" in text
-    assert "how to get it" in text and "camvid/test" in text
+    assert "how to get it" in text
     assert "camvid: no image of val repeats one of train (1 of 1 images of val looked at)" in text
     spec = get_spec("camvid")
     ids = files.read_gray(spec.train_id_path(tmp_path, "train", "train_0"))
@@ -177,6 +177,8 @@ def test_data_prints_what_two_sets_share(tmp_path, capsys):
     assert "sidewalk" in text and "pavement" in text
     lost = next(line for line in text.splitlines() if line.startswith("pixels lost"))
     assert lost.endswith("33.3%")  # the sky, one of three labelled stripes
-    assert "--source carla13 --target camvid --classes common" in text
+    assert "--source carla13 --target camvid --classes common" in text and "no val" not in text
+    data.public_data(("vkitti2", "kitti"), tmp_path, "common")
+    assert "kitti has no val split" in capsys.readouterr().out
     with pytest.raises(ValueError, match="needs a source and a target, 1 sets are named"):
         data.public_data(("camvid",), tmp_path, "common")
