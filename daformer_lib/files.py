@@ -244,6 +244,18 @@ def read_red16(path: str | Path) -> np.ndarray:
     return cv2.extractChannel(pixels, 2)
 
 
+def read_red8(path: str | Path) -> np.ndarray:
+    """(H, W) uint8: the red channel of 8-bit colour, where CARLA keeps the class."""
+    data, header = _checked(path)
+    pixels = _decode(data, header, path, cv2.IMREAD_UNCHANGED | _RAW)
+    if pixels.ndim != 3 or pixels.dtype != np.uint8 or header.mode == "P":
+        raise BrokenImage(
+            f"{path} holds {pixels.shape} {pixels.dtype} ({header.mode}), not 8-bit colour; take "
+            "the images of the semantic camera as it sends them, or set label_encoding: id"
+        )
+    return cv2.extractChannel(pixels, 2)
+
+
 def read_palette(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """((H, W) uint8 indices, (n, 3) uint8 RGB palette) of a palette PNG."""
     data, header = _checked(path)

@@ -1,14 +1,17 @@
-"""Data sets: check-data, inspect-data, make-mini, make-fields, prepare-cache."""
+"""Data sets: data, check-data, inspect-data, make-mini, make-fields, prepare-cache."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from daformer_lib.cli.options import Profile, Recheck
+from daformer_lib.cli.options import Classes, Profile, Recheck
 from daformer_lib.data.drawn import mini
+from daformer_lib.data.intake import check
+from daformer_lib.data.intake.convert import convert
 from daformer_lib.data.intake.inspect import (
     SAMPLE,
     SplitInspection,
@@ -22,14 +25,85 @@ from daformer_lib.data.intake.prepare import (
     mini_counts,
 )
 from daformer_lib.data.intake.report import SHOWN, report_lines
-from daformer_lib.data.on_disk import spread
+from daformer_lib.data.on_disk import label_stems, spread
+from daformer_lib.data.public.getting import how_to_get
+from daformer_lib.data.public.repeats import LIMIT, find_repeats
+from daformer_lib.data.public.shared import common_lines
 from daformer_lib.files import write_atomic, write_png
 from daformer_lib.progress import Progress
 from daformer_lib.runs.recipes import default_root
-from daformer_lib.specs import DatasetSpec, get_spec
+from daformer_lib.specs import ABOUT, DatasetSpec, get_spec, get_specs
 from daformer_lib.texts import printable
 
 SHEET = 8  # pairs on the contact sheet
+
+
+def public_data(
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    root: Annotated[Path, tyro.conf.arg(aliases=["--data-root"])] = Path("data"),
+    classes: Classes = "own",
+    repeats: int = LIMIT,
+    workers: int = WORKERS,
+    recheck: Recheck = False,
+) -> int:
+    """Say what of a data set is missing and how to get it; check it, convert it, find repeats.
+
+    Nothing is fetched. Without a name, all that are known are listed. The status is 1 where
+    something is missing or wrong.
+
+    Args:
+        names: one data set, or with --classes common a source and a target.
+        root: the folder that holds the data set's own folder.
+        classes: common prints which classes two sets share, and the share of pixels each loses.
+        repeats: images of a split that are looked at for near-duplicates in others; 0 for none.
+        workers: processes that convert.
+    """
+    if workers < 1 or repeats < 0:
+        raise ValueError(f"workers {workers} must be at least 1, repeats {repeats} at least 0")
+    if classes == "common":
+        return _print_common(names, root)
+    if not names:
+        for name, about in ABOUT.items():
+            print(f"{name:24s} {get_spec(name).num_classes:3d} classes  {about.title}")
+        return 0
+    return max(_one_set(get_spec(name), root, repeats, workers, recheck) for name in names)
+
+
+def _print_common(names: tuple[str, ...], root: Path) -> int:
+    if len(names) != 2:
+        raise ValueError(
+            f"--classes common needs a source and a target, {len(names)} sets are named; write: "
+            "data <source> <target> --classes common"
+        )
+    target = get_spec(names[1])
+    print("\n".join(common_lines(get_specs(names[0], same=False), target, root)))
+    print(f"train: --source {names[0]} --target {names[1]} --classes common")
+    if "val" not in target.splits:
+        split = target.splits[-1]
+        print(
+            f"{target.name} has no val split; to score on what it adapts to, add: "
+            f"--set train.eval_split={split} train.final_splits={split}"
+        )
+    return 0
+
+
+def _one_set(spec: DatasetSpec, root: Path, repeats: int, workers: int, recheck: bool) -> int:
+    """Convert what is there, print what is not; 1 if anything is missing or wrong."""
+    there = [split for split in spec.splits if spec.stems(root, split)]
+    for split in there:
+        if label_stems(spec, root, split):
+            with Progress(None, "data") as bar:
+                summary = convert(spec, root, split, workers, bar, recheck)
+            print(printable(summary.text()))
+    checks = check.check_data(spec, root)
+    _print_checks(checks)
+    if any(one.images < (one.expected or 1) for one in checks):
+        print("\n".join(map(printable, how_to_get(spec, root))))
+    if repeats and len(there) > 1:
+        with Progress(None, "repeats") as bar:
+            found = find_repeats(spec, root, repeats, bar)
+        print("\n".join(printable(f"{spec.name}: {one.text()}") for one in found))
+    return 0 if all(one.ok for one in checks) else 1
 
 
 def check_data(
@@ -38,11 +112,17 @@ def check_data(
     recheck: Recheck = False,
 ) -> int:
     """Say per split what of a data set is there, what is missing, and what to do."""
-    from daformer_lib.data.intake import check
-
     checks = [
         one for name in datasets for one in check.check_data(get_spec(name), data_root, recheck)
     ]
+    _print_checks(checks)
+    if all(one.ok for one in checks):
+        print("all there")
+        return 0
+    return 1
+
+
+def _print_checks(checks: Iterable[check.SplitCheck]) -> None:
     for one in checks:
         name, images, labels, converted, statistics = one.row()
         print(f"{name:18s} images {images:17s} labels {labels:11s} ", end="")
@@ -51,10 +131,6 @@ def check_data(
             print(printable(f"  - {problem}"))
         for remark in one.remarks:
             print(printable(f"  {remark}"))
-    if all(one.ok for one in checks):
-        print("all there")
-        return 0
-    return 1
 
 
 def make_fields(data_root: str | None = None, profile: Literal["smoke", "demo"] = "demo") -> None:

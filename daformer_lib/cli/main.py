@@ -16,6 +16,7 @@ from daformer_lib.texts import complaint, nearest
 # Errors that a user can mend; where memory runs out inside OpenCV, it is one of its own.
 MENDED = (KeyError, ValueError, OSError, RuntimeError, MemoryError, ModuleNotFoundError, cv2.error)
 COMMANDS: Mapping[str, Callable[..., int | None]] = {
+    "data": data.public_data,
     "check-data": data.check_data,
     "inspect-data": data.inspect_data,
     "probe": train.probe,

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from daformer_lib.config import Experiment
 from daformer_lib.data.intake.prepare import prepare
+from daformer_lib.data.public.shared import common_lines
 from daformer_lib.progress import Progress
+from daformer_lib.specs import JOIN, get_spec, get_specs
+from daformer_lib.specs.common import write_common
+from daformer_lib.texts import printable
 
 Profile = Literal["smoke", "demo", "study", "full"]
+Classes = Literal["own", "common"]
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set")]
 Recheck = Annotated[
     bool,
@@ -19,6 +25,23 @@ Recheck = Annotated[
         "whose size or times differ."
     ),
 ]
+
+
+def with_common_classes(
+    source: str | None, target: str | None, data_root: str, folder: Path
+) -> tuple[str, str]:
+    """Files of specs with the classes that both have in common; their table is printed.
+
+    A run keeps copies of such files, and its key sees what they say, not where they lie.
+    """
+    if source is None or target is None:
+        raise ValueError(
+            "--classes common brings two data sets together: give --source and --target"
+        )
+    sources, aim = get_specs(source, same=False), get_spec(target)
+    print("\n".join(map(printable, common_lines(sources, aim, data_root))), flush=True)
+    files, file = write_common(sources, aim, folder)
+    return JOIN.join(map(str, files)), str(file)
 
 
 def prepare_with_bar(experiment: Experiment, profile: str, recheck: bool) -> None:

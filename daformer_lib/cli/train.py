@@ -9,7 +9,14 @@ from typing import Literal
 
 import torch
 
-from daformer_lib.cli.options import Profile, Recheck, Settings, prepare_with_bar
+from daformer_lib.cli.options import (
+    Classes,
+    Profile,
+    Recheck,
+    Settings,
+    prepare_with_bar,
+    with_common_classes,
+)
 from daformer_lib.means import percent
 from daformer_lib.progress import Progress
 from daformer_lib.ranks import Ranks
@@ -24,6 +31,7 @@ def train(
     seed: int = 0,
     source: str | None = None,
     target: str | None = None,
+    classes: Classes = "own",
     data_root: str | None = None,
     output_dir: Path = Path("runs/train"),
     stop_after: int | None = None,
@@ -35,6 +43,8 @@ def train(
     """Train one row of the course or the paper; started again, it goes on where it stopped.
 
     Args:
+        classes: common: of --source and --target only the classes that both have; the rest is
+            ignored. What meets what is printed first (docs/use/public-data.md).
         devices, nodes: GPUs (without one: processes) on each machine, and machines; by default what
             torchrun says, else one. See docs/use/scaling.md.
         settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
@@ -50,6 +60,9 @@ def train(
     from daformer_lib.train.loop import require_steps
     from daformer_lib.train.trainable import require_trainable
 
+    if classes == "common":
+        root = data_root or recipes.default_root(profile)
+        source, target = with_common_classes(source, target, root, output_dir / "specs")
     experiment = recipes.experiment(row, profile, seed, source, target, data_root)
     experiment = with_settings(experiment, settings)
     # All that can be wrong is looked at before data are drawn or converted, which may take hours.

@@ -17,6 +17,7 @@ from daformer_lib.files import color_mode, read_gray, read_palette
 from daformer_lib.folders import canonical, contents, in_words
 from daformer_lib.runs import Run
 from daformer_lib.specs import DatasetSpec
+from daformer_lib.specs.patterns import HOLES
 from daformer_lib.texts import printable
 
 Model = Literal["pseudo-label", "student"]
@@ -172,7 +173,7 @@ def read_label(path: Path) -> np.ndarray:
 def _endings(spec: DatasetSpec) -> list[str]:
     """What the data set writes after a stem: _leftImg8bit, _gtFine_labelIds, ..."""
     patterns = (spec.image_pattern, spec.label_pattern, spec.train_id_pattern)
-    after = [Path(p.partition("{stem}")[2]).with_suffix("").name for p in patterns]
+    after = [Path(HOLES.split(p)[-1]).with_suffix("").name for p in patterns]
     return [ending for ending in after if ending.startswith(("_", "-"))]
 
 

@@ -28,6 +28,7 @@ from daformer_lib import files
 from daformer_lib.data.changes.inputs import stamp
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.specs.dataset_spec import is_below
+from daformer_lib.specs.patterns import fill
 
 AUTHORS_FILE = "sample_class_stats.json"  # of the split `train`
 MANY = 10_000  # files; from here on the JSON is kept as arrays too, which open far faster
@@ -126,7 +127,7 @@ def _arrays_path(path: Path) -> Path:
 
 def _made_from(spec: DatasetSpec, split: str, path: Path) -> str:
     """Everything that `_parse` depends on."""
-    pattern = spec.train_id_pattern.format(split=split, stem="*")
+    pattern = fill(spec.train_id_pattern, split, "*")
     return f"{stamp(path)} {spec.num_classes} {spec.include} {pattern}"
 
 
@@ -173,7 +174,7 @@ def _inside(stem: str, path: Path) -> str:
 
 def _stem_reader(spec: DatasetSpec, split: str):
     """Our entries are stems; the authors' end in the path of the train-id file."""
-    pattern = re.escape(spec.train_id_pattern.format(split=split, stem="\0"))
+    pattern = re.escape(fill(spec.train_id_pattern, split, "\0"))
     authors = re.compile("(?:.*/)?" + pattern.replace(re.escape("\0"), "(.+)"))
 
     def stem_of(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from daformer_lib.folders import SEEN, LeftOut, few, in_words
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.specs.listing import PatternKey
+from daformer_lib.specs.public.table import PUBLIC
 
 T = TypeVar("T")
 
@@ -85,6 +86,8 @@ def conversion_command(spec: DatasetSpec, data_root: str | Path) -> str:
     if spec.origin:
         return f"python -m daformer_lib inspect-data {spec.origin} --data-root {data_root}"
     name = spec.stand_in_for or spec.name
+    if name in PUBLIC:
+        return f"python -m daformer_lib data {name} --root {data_root}"
     script = name if name in ("gta", "synthia") else "cityscapes"
     option = "" if spec.name == script else f" --spec {spec.name}"
     return f"python data_scripts/convert_{script}.py --data-root {data_root}{option}"
@@ -97,6 +100,8 @@ def remedy(spec: DatasetSpec) -> str:
     if spec.origin:
         page = "docs/start/your-own-data.md"
         return f"Mend {spec.origin} or move the files; {page} says what its keys mean"
+    if spec.name in PUBLIC:
+        return f"python -m daformer_lib data {spec.name} says where it comes from and belongs"
     page = "docs/start/real-data.md"
     return f"{page} says where {spec.name} comes from and how its folders look"
 

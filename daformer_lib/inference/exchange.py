@@ -218,7 +218,8 @@ def spec_from_json(text: str) -> DatasetSpec:
     """The spec that `json.dumps(dataclasses.asdict(spec))` wrote: JSON knows no tuples or ints
     as keys."""
     values = {name: _tuples(value) for name, value in json.loads(text).items()}
-    values["id_map"] = {int(key): value for key, value in values["id_map"].items()}
+    for key in ("id_map", "label_colours"):  # an earlier version's file has no colours
+        values[key] = {int(own): _tuples(value) for own, value in values.get(key, {}).items()}
     return DatasetSpec(**values)
 
 

@@ -1,7 +1,7 @@
 """Data sets by name or file: `get_spec("cityscapes")`, `get_spec("my.yaml")`, `get_specs("a+b")`.
 
 The one place where the rest of the code finds specs; what a spec is stands in `dataset_spec.py`,
-the built-in ones in `builtin.py`, how one is read from YAML in `yaml_files.py`.
+the built-in ones in `builtin.py` and `public/`, how one is read from YAML in `yaml_files.py`.
 """
 
 from __future__ import annotations
@@ -28,19 +28,21 @@ from daformer_lib.specs.builtin import (
     MINIGTA,
     MINISYNTHIA,
     RARE,
-    SPECS,
     SYNTHIA,
     SYNTHIA_13,
     SYNTHIA_16,
     SYNTHIA_IDS,
     THINGS,
 )
+from daformer_lib.specs.builtin import SPECS as BUILTIN
 from daformer_lib.specs.dataset_spec import IGNORE, DatasetSpec, LabelEncoding
+from daformer_lib.specs.public.table import ABOUT, PUBLIC
 from daformer_lib.specs.visda import SYNTHWASTE_AUG, ZEROWASTE_V1, ZEROWASTE_V2
 from daformer_lib.specs.yaml_files import fingerprint, load_spec, save_spec
 from daformer_lib.texts import nearest
 
 __all__ = [
+    "ABOUT",
     "ACDC",
     "ACDC_FOG",
     "ACDC_NIGHT",
@@ -83,6 +85,7 @@ __all__ = [
     "source_names",
     "stable_name",
 ]
+SPECS: dict[str, DatasetSpec] = {**BUILTIN, **PUBLIC}
 JOIN = "+"  # "synthwaste_aug+zerowaste_v1": several data sets as one source
 
 
@@ -102,13 +105,18 @@ def get_spec(name: str | Path) -> DatasetSpec:
     raise KeyError(f"unknown data set {name!r} (and no spec's .yaml file); {nearest(name, SPECS)}")
 
 
-def get_specs(names: str) -> tuple[DatasetSpec, ...]:
-    """The specs of a source: one, or several joined by "+", which must have the same classes."""
+def get_specs(names: str, same: bool = True) -> tuple[DatasetSpec, ...]:
+    """The specs of a source: one, or several joined by "+".
+
+    Args:
+        same: they must have the same classes, as one network needs.
+    """
     specs = tuple(get_spec(name) for name in source_names(names))
     twice = sorted({spec.name for spec in specs if [s.name for s in specs].count(spec.name) > 1})
     if twice:
         raise ValueError(f"source {names!r} names {twice} twice; name every data set once")
-    check_same_classes(specs)
+    if same:
+        check_same_classes(specs)
     return specs
 
 
@@ -130,7 +138,8 @@ def check_same_classes(specs: Sequence[DatasetSpec]) -> None:
                 what = f"class {at} {first.classes[at]!r} and {other.classes[at]!r}"
             raise ValueError(
                 f"{first.name} and {other.name} differ: {what}; one network needs the same classes "
-                "in the same order: map both in their id_map (docs/start/your-own-data.md)"
+                "in the same order: train with --classes common (docs/use/public-data.md), or map "
+                "both in their id_map (docs/start/your-own-data.md)"
             )
 
 

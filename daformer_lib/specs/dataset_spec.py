@@ -18,12 +18,16 @@ from typing import Literal, get_args
 from daformer_lib.folders import is_system, on_disk
 from daformer_lib.image_rules import MAX_PIXELS
 from daformer_lib.specs.listing import PATTERNS, Listing, PatternKey, list_files
+from daformer_lib.specs.patterns import fill
 from daformer_lib.texts import nearest, printable
 
 IGNORE = 255  # the field's usual "no label here"
 
-LabelEncoding = Literal["id", "palette", "red16"]
-OWN_IDS = {"id": 2**8, "palette": 2**8, "red16": 2**16}  # values that a label file can hold
+LabelEncoding = Literal["id", "palette", "red8", "red16"]
+# Values that a label file can hold.
+OWN_IDS = {"id": 2**8, "palette": 2**8, "red8": 2**8, "red16": 2**16}
+
+Colour = tuple[int, int, int]  # RGB, 0-255
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,15 @@ class DatasetSpec:
     """How one data set looks on disk and what its labels mean.
 
     Patterns hold ``{split}`` and ``{stem}``; a stem may contain folders (``aachen/aachen_000``).
+    Where other folders stand between those and the file's name, they hold ``{scene}`` and
+    ``{frame}`` instead of ``{stem}`` (`patterns.py`).
     They are meant from ``folder``, and that from the data root: ``.`` is the data root itself, an
     absolute folder stands alone.
     """
 
     name: str
     classes: tuple[str, ...]  # position = train id
-    palette: tuple[tuple[int, int, int], ...]  # RGB 0-255, one per class
+    palette: tuple[Colour, ...]  # one per class
     things: tuple[int, ...]  # train ids of countable objects (feature distance looks at these)
     id_map: Mapping[int, int]  # value in the label file -> train id; what is missing is ignored
     image_pattern: str
@@ -47,6 +53,8 @@ class DatasetSpec:
     size: tuple[int, int]  # (width, height) that images are resized to for training
     keep_ratio: bool = False  # fit into `size` instead of stretching to it
     label_encoding: LabelEncoding = "id"
+    # Of label files that hold colours: own id -> its colour. Without it the palette's are meant.
+    label_colours: Mapping[int, Colour] = field(default_factory=dict)
     folder: str = ""  # under data_root; the name by default
     include: str = "*"  # only stems like this one (shell wildcards; * also crosses folders)
     ignore: int = IGNORE
@@ -83,17 +91,24 @@ class DatasetSpec:
         """Train id -> its value in the own label files, the smallest where several mean it."""
         return {train: own for own, train in sorted(self.id_map.items(), reverse=True)}
 
+    @property
+    def train_id_of(self) -> dict[Colour, int]:
+        """Colour in a label file -> train id, or the ignore id."""
+        if not self.label_colours:
+            return {colour: train for train, colour in enumerate(self.palette)}
+        return {c: self.id_map.get(own, self.ignore) for own, c in self.label_colours.items()}
+
     def root(self, data_root: str | Path) -> Path:
         return Path(data_root) / (self.folder or self.name)
 
     def image_path(self, data_root: str | Path, split: str, stem: str) -> Path:
-        return self.root(data_root) / self.image_pattern.format(split=split, stem=stem)
+        return self.root(data_root) / fill(self.image_pattern, split, stem)
 
     def label_path(self, data_root: str | Path, split: str, stem: str) -> Path:
-        return self.root(data_root) / self.label_pattern.format(split=split, stem=stem)
+        return self.root(data_root) / fill(self.label_pattern, split, stem)
 
     def train_id_path(self, data_root: str | Path, split: str, stem: str) -> Path:
-        return self.root(data_root) / self.train_id_pattern.format(split=split, stem=stem)
+        return self.root(data_root) / fill(self.train_id_pattern, split, stem)
 
     def require_split(self, split: str) -> None:
         if split not in self.splits:
@@ -142,9 +157,11 @@ def _class_problems(spec: DatasetSpec) -> Iterator[str]:
             f"palette has {len(spec.palette)} colours for {count} classes; "
             "give one RGB triple per class"
         )
-    bad = [c for c in spec.palette if len(c) != 3 or not all(0 <= v <= 255 for v in c)]
-    if bad:
-        yield f"palette holds {list(bad[0])}; a colour is three numbers 0-255, red first"
+    for key, colours in (("palette", spec.palette), ("label_colours", spec.label_colours.values())):
+        bad = [c for c in colours if len(c) != 3 or not all(0 <= v <= 255 for v in c)]
+        if bad:
+            yield f"{key} holds {list(bad[0])}; a colour is three numbers 0-255, red first"
+    yield from _label_colour_problems(spec)
     for key in ("things", "evaluated", "rare"):
         outside = [i for i in getattr(spec, key) if not 0 <= i < count]
         if outside:
@@ -160,6 +177,18 @@ def _class_problems(spec: DatasetSpec) -> Iterator[str]:
             f"ignore is {spec.ignore}, but losses and metric know only {IGNORE}; drop the key, and "
             "leave an own id out of id_map to ignore it"
         )
+
+
+def _label_colour_problems(spec: DatasetSpec) -> Iterator[str]:
+    colours = list(spec.label_colours.values())
+    if colours and spec.label_encoding != "palette":
+        yield (
+            f"label_colours is for files of colours, label_encoding is {spec.label_encoding!r}; "
+            "set it to palette, or drop label_colours"
+        )
+    twice = [c for c in colours if colours.count(c) > 1]
+    if twice:
+        yield f"label_colours gives two ids the colour {list(twice[0])}; give each its own"
 
 
 def _layout_problems(spec: DatasetSpec) -> Iterator[str]:
@@ -205,11 +234,18 @@ def _pattern_problems(spec: DatasetSpec, key: str, pattern: str) -> Iterator[str
     except ValueError as error:
         yield f"{key} {pattern!r} has an unpaired brace ({error}); write {{split}} and {{stem}}"
         return
-    unknown = sorted(set(names) - {"split", "stem"})
+    unknown = sorted(set(names) - {"split", "stem", "scene", "frame"})
     if unknown:
-        yield f"{key} {pattern!r} holds {unknown}; only {{split}} and {{stem}} are filled in"
-    if names.count("stem") != 1:
-        yield f"{key} {pattern!r} needs {{stem}} once; write it where a file's own name stands"
+        yield (
+            f"{key} {pattern!r} holds {unknown}; only {{split}} and {{stem}}, or {{scene}} and "
+            "{frame}, are filled in"
+        )
+    holes = [name for name in names if name != "split"]
+    if holes not in (["stem"], ["scene", "frame"]) and not unknown:
+        yield (
+            f"{key} {pattern!r} needs {{stem}} once; write it where a file's own name stands "
+            "({scene}, for its folders, and {frame} where other folders stand between them)"
+        )
     if len(spec.splits) > 1 and "split" not in names:
         yield (
             f"{key} {pattern!r} lacks {{split}}, so {list(spec.splits)} would be the same files; "
@@ -230,7 +266,8 @@ def _pattern_problems(spec: DatasetSpec, key: str, pattern: str) -> Iterator[str
 def _parts_of_stems(pattern: str) -> list[str]:
     """The names in a pattern from that with {stem} on; before it stand folders to look in."""
     parts = pattern.split("/")
-    return parts[next((i for i, part in enumerate(parts) if "{stem}" in part), 0) :]
+    holes = ("{stem}", "{scene}")
+    return parts[next((i for i, p in enumerate(parts) if any(h in p for h in holes)), 0) :]
 
 
 def _separator_problems(key: str, text: str) -> Iterator[str]:

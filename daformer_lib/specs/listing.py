@@ -6,14 +6,11 @@ ending is spelled (.JPG, .jpeg) or how its letters are stored is read as well (`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
-from unicodedata import normalize
 
 from daformer_lib.folders import (
     HEIC,
@@ -27,6 +24,7 @@ from daformer_lib.folders import (
     folder_on_disk,
     on_disk,
 )
+from daformer_lib.specs.patterns import compiled, pieces, stem_of
 
 PatternKey = Literal["image_pattern", "label_pattern", "train_id_pattern"]
 PATTERNS: tuple[PatternKey, ...] = ("image_pattern", "label_pattern", "train_id_pattern")
@@ -73,7 +71,7 @@ class Listing:
 def list_files(spec: Patterns, data_root: str | Path, split: str, key: PatternKey) -> Listing:
     """What the folder of a pattern holds for a split; nothing where there is no such folder."""
     root = folder_on_disk(spec.root(data_root))
-    before = getattr(spec, key).format(split=split, stem="\0").split("\0")[0]
+    before = pieces(getattr(spec, key), split)[0]
     folder = folder_on_disk(root / before.rpartition("/")[0])
     found = contents(folder)
     place = "" if folder == root else f"{folder.relative_to(root).as_posix()}/"
@@ -124,18 +122,10 @@ def _by_stem(
 
 def _read_as(pattern: str, split: str, path: str) -> tuple[str, str | None]:
     """The path as the pattern spells it, and its stem; None where it does not fit."""
-    regex, ending = _compiled(pattern, split)
+    regex, ending = compiled(pattern, split)
     name = canonical(path, ending)
     match = regex.fullmatch(name)
-    return name, match and match.group(1)
-
-
-@lru_cache(maxsize=64)
-def _compiled(pattern: str, split: str) -> tuple[re.Pattern[str], str]:
-    """Matches the paths of a pattern, its group the stem; and the ending of these paths."""
-    before, after = normalize("NFC", pattern.format(split=split, stem="\0")).split("\0")
-    regex = re.compile(re.escape(before) + "(.+)" + re.escape(after), re.DOTALL)
-    return regex, PurePosixPath("x" + after).suffix
+    return name, match and stem_of(match)
 
 
 def _wanted(spec: Patterns, split: str, found: Mapping[str, str]) -> list[str]:
@@ -165,7 +155,10 @@ def _why_not(
         _read_as(getattr(spec, other), each, path)[1] for other in PATTERNS for each in spec.splits
     ):
         return None
-    wanted = _compiled(spec.image_pattern, split)[1]
+    around = pieces(spec.image_pattern, split)
+    if len(around) == 3 and around[1].rpartition("/")[0] not in path:
+        return None  # of another folder between the scenes and their frames
+    wanted = compiled(spec.image_pattern, split)[1]
     suffix = PurePosixPath(path).suffix
     if suffix.lower() not in IMAGE_SUFFIXES:
         return HEIC if suffix.lower() in HEIC_SUFFIXES else NO_IMAGE

@@ -25,7 +25,11 @@ EXAMPLE = "docs/start/your-own-data.md"
 MAX_BYTES = 2**20  # of a file: ids and colours of 255 classes need a few thousand
 MAX_DEPTH = 8  # of lists and mappings in one another: a palette has three
 FIELDS = {field.name: field for field in dataclasses.fields(DatasetSpec) if field.name != "origin"}
-REQUIRED = [name for name, f in FIELDS.items() if f.default is dataclasses.MISSING]
+REQUIRED = [
+    name
+    for name, f in FIELDS.items()
+    if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+]
 TAG = "tag:yaml.org,2002:"  # how YAML spells the !! of !!int
 STR = f"{TAG}str"  # the one tag that changes nothing: it stands for quotes
 SURPRISING = re.compile(r"[-+]?(0[0-7_]+|.*:.*)")  # octal, sexagesimal
@@ -38,6 +42,7 @@ COLOURS = (
 KEYS = {"id_map": f"id_map takes numbers, {{own id: train id, ...}}; {COLOURS}"}
 # None changes what is learned: where files lie, how patterns spell it, what tables set apart.
 PLACES = ("folder", "image_pattern", "label_pattern", "train_id_pattern", "rare")
+LATER = ("label_colours",)  # keys that came when runs existed: without a value no run is another
 
 
 class Wrong(Exception):
@@ -173,7 +178,7 @@ def save_spec(spec: DatasetSpec, path: str | Path) -> Path:
     values = {
         name: _plain(getattr(spec, name))
         for name, field in FIELDS.items()
-        if name in REQUIRED or getattr(spec, name) != field.default
+        if name in REQUIRED or getattr(spec, name) != _default(field)
     }
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=88)
     return write_atomic(path, text.encode())
@@ -183,14 +188,23 @@ def fingerprint(spec: DatasetSpec) -> str:
     """Eight hex digits of everything in a spec that can change a result: not where files lie."""
     values = {name: _plain(getattr(spec, name)) for name in FIELDS if name not in PLACES}
     values["id_map"] = sorted(spec.id_map.items())
+    values["label_colours"] = sorted(spec.label_colours.items())
+    values = {name: value for name, value in values.items() if value or name not in LATER}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _default(field: dataclasses.Field) -> Any:
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
 
 
 def _plain(value: Any) -> Any:
     """Tuples as lists and mappings as dicts, for YAML and JSON."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    return dict(value) if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
 
 
 def _checked(values: Any) -> dict[str, Any]:
@@ -289,10 +303,16 @@ def _train_id(key: str, value: Any) -> int:
     return _number(key, value)
 
 
-_COLOURS = _list_of(
-    _list_of(_number, "[red, green, blue], three numbers 0-255"),
-    "one [red, green, blue] for every class",
-)
+_COLOUR = _list_of(_number, "[red, green, blue], three numbers 0-255")
+_COLOURS = _list_of(_COLOUR, "one [red, green, blue] for every class")
+
+
+def _label_colours(key: str, value: Any) -> dict[int, tuple[int, ...]]:
+    if not isinstance(value, dict):
+        shown = NOTHING if value is None else f"{shortened(value)} maps nothing"
+        raise Wrong(f"{key}: {shown}; write {{own id: [red, green, blue], ...}}")
+    return {_own_id(key, own): _COLOUR(f"{key}[{own!r}]", c) for own, c in value.items()}
+
 
 KINDS: dict[str, Callable[[str, Any], Any]] = {
     "name": _text,
@@ -307,6 +327,7 @@ KINDS: dict[str, Callable[[str, Any], Any]] = {
     "size": _list_of(_number),
     "keep_ratio": _switch,
     "label_encoding": _text,
+    "label_colours": _label_colours,
     "folder": _text,
     "include": _text,
     "ignore": _number,

@@ -16,7 +16,8 @@ from daformer_lib.data.class_stats import read_class_stats, stats_path
 from daformer_lib.data.intake.check import check_split
 from daformer_lib.data.intake.convert import convert
 from daformer_lib.data.on_disk import label_stems
-from daformer_lib.specs import IGNORE, SPECS, get_spec
+from daformer_lib.specs import IGNORE, get_spec
+from daformer_lib.specs.builtin import SPECS
 
 SIZE = (48, 32)  # (width, height)
 CITYSCAPES_NAMES = {name: i for i, name in enumerate(get_spec("cityscapes").classes)}

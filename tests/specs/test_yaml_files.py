@@ -71,7 +71,8 @@ def replaced(old: str, new: str) -> str:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (FIELDS + "colour: red\n", "unknown key 'colour'; known: classes, "),
+        (FIELDS + "weight: 1\n", "unknown key 'weight'; known: classes, "),
+        (FIELDS + "colour: red\n", "unknown key 'colour'; did you mean label_colours"),
         (replaced("things:", "thing:"), "unknown key 'thing'; did you mean things"),
         (replaced("size: [256, 128]\n", ""), "missing size"),
         (FIELDS + "size: [9, 9]\n", "line 11: 'size' is given twice"),

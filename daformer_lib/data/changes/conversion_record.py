@@ -93,4 +93,6 @@ def settings(spec: DatasetSpec) -> str:
         READING, sorted(spec.id_map.items()), spec.label_encoding, spec.ignore, spec.palette,
         spec.num_classes,
     ]  # fmt: skip
+    if spec.label_colours:  # sets without it were converted before there was such a key
+        values.append(sorted(spec.label_colours.items()))
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()

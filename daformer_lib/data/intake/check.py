@@ -1,6 +1,7 @@
 """Is a data set all there, in the right place, and converted? What is missing, and what to do.
 
-Expected numbers are those that the data sets' own pages publish (docs/start/real-data.md). Only
+Expected numbers are those that the data sets' own pages publish (docs/start/real-data.md), or that
+stand beside the sources of a spec (`specs/public/`). Only
 names are looked at, so this takes seconds; the conversion finds out whether files are whole.
 """
 
@@ -15,18 +16,19 @@ from daformer_lib.data.class_stats import read_class_stats, stats_path
 from daformer_lib.data.intake.convert import outdated
 from daformer_lib.data.on_disk import conversion_command, label_stems, reading_notes, remedy
 from daformer_lib.folders import contents
-from daformer_lib.specs import DatasetSpec
+from daformer_lib.specs import SPECS, DatasetSpec
+from daformer_lib.specs.patterns import HOLES
 
 
 @dataclass(frozen=True)
 class Expected:
     """What a split holds when it is complete."""
 
-    images: int
+    images: int | None  # None: any number
     labelled: bool = True  # False: no labels are published, or (Cityscapes' test) empty ones
 
 
-EXPECTED: Mapping[str, Mapping[str, Expected]] = {
+EXPECTED: dict[str, Mapping[str, Expected]] = {
     "gta": {"train": Expected(24_966)},
     "synthia": {"train": Expected(9_400)},
     "cityscapes": {
@@ -51,7 +53,18 @@ EXPECTED: Mapping[str, Mapping[str, Expected]] = {
         "val": Expected(50),
         "test": Expected(151, labelled=False),
     },
+    "camvid": {"train": Expected(367), "val": Expected(101), "test": Expected(233)},
+    "camvid32": {"train": Expected(701)},
+    "kitti": {"train": Expected(200)},
+    "idd_lite": {
+        "train": Expected(1_403),
+        "val": Expected(None),
+        "test": Expected(None, labelled=False),
+    },
+    "synscapes": {"train": Expected(25_000)},
 }
+CITYSCAPES_SPLITS = EXPECTED["cityscapes"]
+EXPECTED |= {name: CITYSCAPES_SPLITS for name in SPECS if name.startswith("foggy_cityscapes")}
 
 
 @dataclass(frozen=True)
@@ -185,7 +198,7 @@ def _outdated(
 def _misplaced(spec: DatasetSpec, data_root: str | Path) -> Path | None:
     """Some image of this data set in a folder where nothing looks for it."""
     root = spec.root(data_root)
-    before, ending = spec.image_pattern.split("{stem}")
+    before, *_, ending = HOLES.split(spec.image_pattern)
     folder = before.split("/")[0]
     right = {
         path for split in spec.splits for path in spec.listing(data_root, split).files.values()

@@ -41,6 +41,7 @@ from daformer_lib.data.on_disk import image_stems, label_stems, reading_notes, r
 from daformer_lib.image_rules import Header, as_shown
 from daformer_lib.progress import Progress, Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec
+from daformer_lib.specs.patterns import joined, pieces
 from daformer_lib.stopping import process_pool
 from daformer_lib.texts import complaint, printable
 
@@ -199,15 +200,16 @@ def _sorted_out(
     current: list[Outcome] = []
     due: list[Outcome] = []
     row = record.row if record else {}
-    ways = (spec.image_path, spec.label_path, spec.train_id_path)
-    around = [str(way(data_root, split, "\0")).split("\0") for way in ways]
+    patterns = (spec.image_pattern, spec.label_pattern, spec.train_id_pattern)
+    root = spec.root(data_root)
+    around = [pieces(pattern, split) for pattern in patterns]
     for stem in images:
         if stem not in row:
             due.append(Outcome(stem, None))
             continue
         known = Outcome(stem, record.counts[row[stem]], record.seen[row[stem]], kept=True)
         # Text is put together far faster than a path, which counts for tens of thousands of pairs.
-        now = [stamp(before + stem + after) for before, after in around]
+        now = [stamp(f"{root}/{joined(texts, stem)}") for texts in around]
         if ABSENT in now:  # gone, or its name is another spelling
             now = [stamp(path) for path in _paths(spec, data_root, split, stem)]
         changed = recheck or now != [file.stamp for file in known.seen]
@@ -289,6 +291,8 @@ def train_ids(spec: DatasetSpec, label_path: str | Path) -> np.ndarray:
     """(H, W) uint8 train ids of an own label file, at its own size; 255 where no class is."""
     if spec.label_encoding == "red16":
         return _look_up16(files.read_red16(label_path), id_table(spec, 2**16))
+    if spec.label_encoding == "red8":
+        return cv2.LUT(files.read_red8(label_path), id_table(spec, 2**8))
     mode = files.color_mode(label_path) if spec.label_encoding == "palette" else "L"
     if mode in ("RGB", "RGBA"):  # a palette file that some program saved as colours
         return _from_colours(spec, files.read_image(label_path))
@@ -313,10 +317,10 @@ def _look_up16(ids: np.ndarray, table: np.ndarray) -> np.ndarray:
 
 
 def _from_colours(spec: DatasetSpec, image: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 RGB -> (H, W) uint8 train ids by the spec's palette; others are ignored."""
+    """(H, W, 3) uint8 RGB -> (H, W) uint8 train ids by the spec's colours; others are ignored."""
     ids = np.full(image.shape[:2], spec.ignore, dtype=np.uint8)
     packed = image.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)  # (H, W)
-    for train, (red, green, blue) in enumerate(spec.palette):
+    for (red, green, blue), train in spec.train_id_of.items():
         ids[packed == red * 65536 + green * 256 + blue] = train
     return ids
 

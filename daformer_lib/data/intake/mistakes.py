@@ -47,6 +47,8 @@ def sample_label(spec: DatasetSpec, stem: str, path: str | Path) -> LabelSample:
     mode, kind = files.image_kind(path)
     if spec.label_encoding == "red16":
         return LabelSample(stem, mode, kind, _counted(files.read_red16(path)), {})
+    if spec.label_encoding == "red8":
+        return LabelSample(stem, mode, kind, _counted(files.read_red8(path)), {})
     if mode in ("RGB", "RGBA"):
         return LabelSample(stem, mode, kind, {}, _counted_colours(files.read_image(path)))
     ids = files.read_palette(path)[0] if mode == "P" else files.read_gray(path)
@@ -98,7 +100,7 @@ def _wrong_colours(spec: DatasetSpec, samples: Sequence[LabelSample]) -> Iterato
     colours = sum((Counter(s.colours) for s in samples), Counter())
     if not colours:
         return
-    unknown = set(colours) - set(spec.palette)
+    unknown = set(colours) - set(spec.train_id_of)
     if unknown and all(red == green == blue for red, green, blue in colours):
         yield Mistake(
             "the label files hold three equal channels: ids saved as RGB",
@@ -114,7 +116,7 @@ def _wrong_colours(spec: DatasetSpec, samples: Sequence[LabelSample]) -> Iterato
         )
     if not unknown:
         return
-    if unknown <= {colour[::-1] for colour in spec.palette}:
+    if unknown <= {colour[::-1] for colour in spec.train_id_of}:
         yield Mistake(
             "the label files hold the palette's colours with red and blue exchanged",
             "write the palette of the spec with red first, or save the files as RGB again",
