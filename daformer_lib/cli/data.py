@@ -1,4 +1,4 @@
-"""Data sets: check-data, inspect-data, make-mini, make-fields, prepare-cache."""
+"""Data sets: check-data, convert, inspect-data, make-mini, make-fields, prepare-cache."""
 
 from __future__ import annotations
 
@@ -55,6 +55,28 @@ def check_data(
         print("all there")
         return 0
     return 1
+
+
+def convert(
+    dataset: Annotated[str, tyro.conf.Positional],
+    data_root: Path = Path("data"),
+    split: tuple[str, ...] = (),
+    workers: int | None = None,
+    recheck: Recheck = False,
+) -> int:
+    """Turn a data set's own label files into train ids, with class statistics, split by split.
+
+    The scripts in data_scripts/ of a clone do the same.
+
+    Args:
+        dataset: its name, such as gta, synthia or cityscapes.
+        split: these only; without it every split that has images.
+        workers: processes; by default one for each core, at most 16.
+    """
+    from daformer_lib.data.intake.convert import convert_splits, default_workers
+
+    count = workers or default_workers()
+    return convert_splits(get_spec(dataset), data_root, split, count, recheck)
 
 
 def make_fields(data_root: str | None = None, profile: Literal["smoke", "demo"] = "demo") -> None:

@@ -41,6 +41,8 @@ COMMANDS: Mapping[str, Callable[..., int | None]] = {
     "ship-study": inference.ship_study,
     "export-onnx": inference.export_onnx,
     "course": course.course,
+    "notebooks": course.notebooks,
+    "convert": data.convert,
 }
 
 

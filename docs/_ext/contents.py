@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FIRST = "README"
 SECTIONS = {  # title -> pages in order, without endings; "name <page>" gives one a shorter name
     "The course": ["notebooks/0*", "notebooks/solutions/*"],
-    "Data": ["docs/start/your-own-data", "docs/start/*"],
+    "Installing, and data": ["docs/start/install", "docs/start/your-own-data", "docs/start/*"],
     "The method": ["docs/method/parity", "docs/method/*"],
     "Results": [
         "The study: three seeds <results/mini_study>",
