@@ -262,6 +262,12 @@ def run_folder(experiment: Experiment, folder: str | Path) -> Path:
     return Path(folder) / f"{experiment.name}-seed{seed}-{experiment.key}"
 
 
+def runs_in(folder: Path) -> list[Run]:
+    """Runs in a folder and in the folders in it, by name."""
+    found = [p.parent for depth in ("*", "*/*") for p in folder.glob(f"{depth}/config.json")]
+    return [Run(place) for place in sorted(found)]
+
+
 def is_finished(experiment: Experiment, folder: str | Path) -> bool:
     """Whether there is nothing left to train."""
     return (run_folder(experiment, folder) / "result.json").exists()
