@@ -14,7 +14,7 @@ NBVAL    = DAFORMER_PROFILE=smoke DAFORMER_BATCH=1 OMP_NUM_THREADS=1 $(RUN) -m p
 	   --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 600 \
 	   -n 2 --dist loadscope -p no:cacheprovider
 
-.PHONY: help course check test test-slow test-cpus soak lab study claims bench pretrain house lock clean
+.PHONY: help course check test test-slow test-cpus soak lab site study claims bench pretrain house lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -56,6 +56,10 @@ soak: $(STAMP)  ## the killed course, then half an hour of training: memory, ope
 lab: $(STAMP)  ## the notebooks in JupyterLab, on this machine only
 	$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
 
+site: $(STAMP)  ## notebooks and docs as web pages: build/site/index.html (nothing is executed or fetched)
+	$(RUN) -m sphinx -q -E -a -W --keep-going -c docs -d build/doctrees . build/site
+	@echo "the pages: build/site/index.html"
+
 study: $(STAMP)  ## the committed multi-seed results again (an hour and a half on two cores)
 	$(RUN) -m daformer_lib study main --results results/mini_study.json
 	$(RUN) -m daformer_lib study table5 --rows source_only self_training rcs fd daformer oracle \
@@ -78,7 +82,7 @@ house: $(STAMP)  ## docs/extend: picture and tables of the packages, from their 
 
 lock: $(STAMP)  ## after a change of pyproject.toml
 	$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --no-header \
-	  --no-emit-index-url --no-annotate --extra test pyproject.toml -o requirements.lock
+	  --no-emit-index-url --no-annotate --extra test --extra site pyproject.toml -o requirements.lock
 
-clean:  ## the environment, drawn data and runs
-	rm -rf $(VENV) data/mini* data/fields/summer data/fields/autumn data/smoke data/real_layouts* runs
+clean:  ## the environment, drawn data, runs and pages
+	rm -rf $(VENV) build data/mini* data/fields/summer data/fields/autumn data/smoke data/real_layouts* runs

@@ -15,6 +15,7 @@ from daformer_lib.choosing.criteria import CRITERIA
 from daformer_lib.choosing.evidence import Trust, best_criterion, trust
 from daformer_lib.files import read_json, write_atomic, write_json
 from daformer_lib.means import MISSING, json_number
+from daformer_lib.runs.places import results
 
 EVIDENCE = "choose.json"  # in results/
 DEFAULT = "information"  # without evidence
@@ -118,9 +119,9 @@ def _number(value: float, digits: int) -> str:
     return MISSING if np.isnan(value) else f"{value:.{digits}f}"
 
 
-def chosen_by(folder: Path = Path("results")) -> tuple[str, str]:
+def chosen_by(folder: Path | None = None) -> tuple[str, str]:
     """The criterion to go by, and a sentence on what it was worth when it was measured."""
-    path = folder / EVIDENCE
+    path = (folder or results()) / EVIDENCE
     if not path.exists():
         return DEFAULT, f"{DEFAULT} was not measured: there is no {path}"
     known = read_json(path)

@@ -1,4 +1,4 @@
-"""Several runs side by side: compare, choose."""
+"""Several runs side by side: runs, compare, choose."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from daformer_lib.cli.options import Recheck
+from daformer_lib.means import percent
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
+from daformer_lib.runs.folder import runs_in
+from daformer_lib.texts import complaint
 
 if TYPE_CHECKING:  # the rest of the command line starts faster without these
     from daformer_lib.compare import Comparison, Survey
@@ -21,8 +24,31 @@ if TYPE_CHECKING:  # the rest of the command line starts faster without these
 THRESHOLD = 0.968  # the authors'; a run's own comes first
 
 
+def runs(folder: Annotated[Path, tyro.conf.Positional] = Path("runs")) -> None:
+    """List the runs below a folder: how far each one is, and its last score."""
+    found = runs_in(folder)
+    for run in found:
+        print(f"{run.folder!s:56s} {run_line(run)}")
+    if not found:
+        print(f"no runs below {folder}; one to begin with: python -m daformer_lib train")
+
+
+def run_line(run: Run) -> str:
+    """How far a run is, and the student's last mIoU; what is wrong with a folder that is none."""
+    try:
+        scores = [one for one in run.evaluations if one.model == "student"]
+        steps = run.experiment.train.steps
+    except (KeyError, OSError, ValueError) as error:
+        return complaint(error)
+    last = scores[-1] if scores else None
+    state = f"{steps} steps" if run.is_complete else f"unfinished, {steps} steps wanted"
+    if last is None:
+        return f"{state}; not scored yet"
+    return f"{state}; mIoU {percent(last.scores.miou())} on {last.split} at step {last.step}"
+
+
 def compare(
-    sources: Annotated[tuple[str, ...], tyro.conf.Positional],
+    sources: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
     output_dir: Path = Path("runs/compare"),
     step: int | None = None,
     threshold: float | None = None,
@@ -44,6 +70,7 @@ def compare(
 
     Args:
         sources: folders of runs, or of PNG label maps of any tool; "name=folder" names one.
+            Without any, the runs that there are get listed.
         step: that tables and panels show, or the last one before it; by default the last.
         threshold: of the confidence; by default that of the first run, else 0.968.
         images: how many images go into comparison.html, those with most disagreement.
@@ -64,6 +91,10 @@ def compare(
     from daformer_lib.compare.views.page_data import Limits
     from daformer_lib.compare.views.tables import verdict
 
+    if not sources:
+        runs()
+        print("compare some of them: python -m daformer_lib compare RUN_A RUN_B")
+        return
     inputs = named_inputs(sources)
     if threshold is not None:
         sure_from(threshold)  # refuses what is no probability, before the long pass
@@ -117,8 +148,6 @@ def named_inputs(sources: Sequence[str]) -> dict[str, str]:
     from daformer_lib.runs import Run
     from daformer_lib.runs.recipes import TITLES
 
-    if not sources:
-        raise ValueError("name two runs or more: python -m daformer_lib compare RUN_A RUN_B")
     found: dict[str, str] = {}
     for source in sources:
         name, equals, folder = source.partition("=")

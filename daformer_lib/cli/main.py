@@ -15,34 +15,64 @@ from daformer_lib.texts import complaint, nearest
 
 # Errors that a user can mend; where memory runs out inside OpenCV, it is one of its own.
 MENDED = (KeyError, ValueError, OSError, RuntimeError, MemoryError, ModuleNotFoundError, cv2.error)
-COMMANDS: Mapping[str, Callable[..., int | None]] = {
-    "data": data.public_data,
-    "check-data": data.check_data,
-    "inspect-data": data.inspect_data,
-    "probe": train.probe,
-    "prepare-cache": data.prepare_cache,
-    "make-fields": data.make_fields,
-    "doctor": course.doctor,
-    "make-mini": data.make_mini,
-    "pretrain-mini": train.pretrain_mini,
-    "train": train.train,
-    "train-run": train.train_run,
-    "study": study.study,
-    "run-notebook": study.run_notebook,
-    "claims": study.claims,
-    "causes": study.causes,
-    "evaluate": inference.evaluate,
-    "evaluate-official": inference.evaluate_official,
-    "export-test": inference.export_test,
-    "export-visda": inference.export_visda,
-    "compare": compare.compare,
-    "choose": compare.choose,
-    "predict": inference.predict,
-    "export-model": inference.export_model,
-    "ship-study": inference.ship_study,
-    "export-onnx": inference.export_onnx,
-    "course": course.course,
+Command = Callable[..., int | None]
+GROUPS: Mapping[str, Mapping[str, Command]] = {  # in the order in which people need them
+    "The course": {
+        "course": course.course,
+        "notebooks": course.notebooks,
+        "doctor": course.doctor,
+    },
+    "Train, and look at runs": {
+        "train": train.train,
+        "runs": compare.runs,
+        "evaluate": inference.evaluate,
+        "compare": compare.compare,
+        "choose": compare.choose,
+        "predict": inference.predict,
+    },
+    "Your own data, real data": {
+        "data": data.public_data,
+        "inspect-data": data.inspect_data,
+        "check-data": data.check_data,
+        "prepare-cache": data.prepare_cache,
+        "probe": train.probe,
+        "make-mini": data.make_mini,
+        "make-fields": data.make_fields,
+    },
+    "Studies": {
+        "study": study.study,
+        "claims": study.claims,
+        "causes": study.causes,
+    },
+    "For other programs": {
+        "export-model": inference.export_model,
+        "export-onnx": inference.export_onnx,
+        "evaluate-official": inference.evaluate_official,
+        "export-test": inference.export_test,
+        "export-visda": inference.export_visda,
+    },
+    "What comes with the kit, made again": {
+        "pretrain-mini": train.pretrain_mini,
+        "ship-study": inference.ship_study,
+    },
 }
+LISTED: Mapping[str, Command] = {n: c for group in GROUPS.values() for n, c in group.items()}
+INNER: Mapping[str, Command] = {  # what studies start as processes of their own
+    "train-run": train.train_run,
+    "run-notebook": study.run_notebook,
+}
+COMMANDS: Mapping[str, Command] = {**LISTED, **INNER}
+PROGRAM = "python -m daformer_lib"
+
+
+def overview() -> str:
+    """Every command for people, by group, with its sentence."""
+    lines = [f"usage: {PROGRAM} COMMAND [options]; COMMAND --help lists its options"]
+    for title, commands in GROUPS.items():
+        lines.append(f"\n{title}")
+        for name, command in commands.items():
+            lines.append(f"  {name:18s} {(command.__doc__ or '').partition(chr(10))[0]}")
+    return "\n".join(lines)
 
 
 def app() -> tyro.extras.SubcommandApp:
@@ -56,15 +86,19 @@ def require_known(arguments: list[str]) -> None:
     """Raises ValueError for a command that there is not; options are looked at by tyro."""
     given = next(iter(arguments), "-")
     if not given.startswith("-") and given not in COMMANDS:
-        raise ValueError(f"unknown command {given!r}; {nearest(given, COMMANDS)}")
+        raise ValueError(f"unknown command {given!r}; {nearest(given, LISTED)}")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; what a user can mend is printed as one line, not as a traceback."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        require_known(sys.argv[1:] if arguments is None else arguments)
+        if not given or given[0] in ("-h", "--help"):
+            print(overview())
+            return 0
+        require_known(given)
         with sigterm_raises():
-            return app().cli(args=arguments, prog="python -m daformer_lib") or 0
+            return app().cli(args=arguments, prog=PROGRAM) or 0
     except KeyboardInterrupt as error:
         print(f"{error}; the same command goes on from here".lstrip("; "), file=sys.stderr)
         return exit_status(error)

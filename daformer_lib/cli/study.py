@@ -11,7 +11,7 @@ import tyro
 from daformer_lib.cli.options import Profile, Recheck, Settings, prepare_with_bar
 from daformer_lib.files import require_writable
 from daformer_lib.progress import Progress
-from daformer_lib.runs import recipes
+from daformer_lib.runs import places, recipes
 from daformer_lib.stopping import end_with_parent
 
 
@@ -69,7 +69,7 @@ def study(
     plan = NotebookPlan(profile, output_dir, source, target, data_root, settings)
     asked = Study(table, plan.rows_of(table) if rows is None else rows, seeds, plan)
     if show:
-        place = results or Path("results") / STUDY
+        place = results or places.results() / STUDY
         print(study_page(place, table, asked.rows, asked.split, asked.command))
         return 0
     start = cluster_starter(cluster, cluster_minutes, cluster_options) if cluster else None

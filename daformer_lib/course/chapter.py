@@ -26,6 +26,7 @@ from daformer_lib.inference import load_network
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run, recipes
 from daformer_lib.runs.batch import run_all
+from daformer_lib.runs.places import project_root, results
 from daformer_lib.runs.recipes import TITLES
 from daformer_lib.runs.results import STUDY, RowResult, read_results
 from daformer_lib.specs import (
@@ -37,30 +38,7 @@ from daformer_lib.specs import (
     source_names,
 )
 
-FIRST_CHAPTER = "notebooks/00_domain_gap.ipynb"
-
 __all__ = ["TITLES", "Kit", "Scene", "project_root", "results", "start"]
-
-
-def project_root() -> Path:
-    """The clone that holds the notebooks: this package's own, else around the working directory.
-
-    Raises:
-        FileNotFoundError: there is none, as where the package alone is installed.
-    """
-    here = Path.cwd()
-    for folder in (Path(__file__).parents[2], here, *here.parents):
-        if (folder / FIRST_CHAPTER).is_file():
-            return folder
-    raise FileNotFoundError(
-        f"no {FIRST_CHAPTER} beside this package or above {here}: the course runs in a clone of "
-        "the repository, with this package installed from there (make course)"
-    )
-
-
-def results() -> Path:
-    """The folder of committed results."""
-    return project_root() / "results"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from daformer_lib.course.chapter import Kit, project_root, start
+from daformer_lib.course.chapter import Kit, start
 from daformer_lib.course.notebooks import NotebookRun, finished, run_notebook
 from daformer_lib.course.report import write_report
 from daformer_lib.course.report_data import ABLATION, build_report
@@ -20,6 +20,7 @@ from daformer_lib.files import read_json, write_json
 from daformer_lib.progress import Progress
 from daformer_lib.runs.batch import run_all
 from daformer_lib.runs.folder import is_finished
+from daformer_lib.runs.places import notebooks, project_root
 from daformer_lib.train.trainable import require_trainable
 
 FIRST_ROWS = ("source_only", "oracle")  # chapter 00
@@ -61,7 +62,7 @@ def run_course(profile: str, seed: int, output_dir: Path) -> Path:
 
 def chapters() -> list[Path]:
     """The notebooks of the course, in order."""
-    return sorted((project_root() / "notebooks").glob("0[0-6]_*.ipynb"))
+    return sorted(notebooks().glob("0[0-6]_*.ipynb"))
 
 
 def require_course() -> None:

@@ -13,6 +13,7 @@ from daformer_lib.specs.listing import PatternKey
 from daformer_lib.specs.public.table import PUBLIC
 
 T = TypeVar("T")
+SCRIPTS = Path(__file__).parents[2] / "data_scripts"  # of a clone
 
 
 def image_stems(spec: DatasetSpec, data_root: str | Path, split: str) -> list[str]:
@@ -90,7 +91,9 @@ def conversion_command(spec: DatasetSpec, data_root: str | Path) -> str:
         return f"python -m daformer_lib data {name} --root {data_root}"
     script = name if name in ("gta", "synthia") else "cityscapes"
     option = "" if spec.name == script else f" --spec {spec.name}"
-    return f"python data_scripts/convert_{script}.py --data-root {data_root}{option}"
+    if SCRIPTS.is_dir():
+        return f"python data_scripts/convert_{script}.py --data-root {data_root}{option}"
+    return f"python -m daformer_lib data {spec.name} --root {data_root}"
 
 
 def remedy(spec: DatasetSpec) -> str:

@@ -212,7 +212,7 @@ def claims_page(
         f"than {MINIMUM} seeds of both rows. The paper's numbers are of other data and networks: "
         "only directions can be compared. *Cause*: whether the reason that the paper gives was "
         "found in the drawn world, measured apart from these scores "
-        "([causes.md](causes.md), `python -m daformer_lib causes`).\n",
+        "([causes.md](../results/causes.md), `python -m daformer_lib causes`).\n",
         "| claim | paper | rows | of | ours | difference ± standard error | seeds | verdict "
         "| cause |",
         "|---|---|---|---|---|---|---|---|---|",

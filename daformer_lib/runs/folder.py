@@ -9,14 +9,14 @@ evals.json        scores of student and teacher at each evaluation
 health.json       what was seen of the adaptation without target labels, at each evaluation
 snapshots/        step_000800.npz: labels and confidence of teacher and student, fixed images
 checkpoints/      last.pt: everything needed to go on; previous.pt, until the run is complete
-tb/               TensorBoard
+tb/               TensorBoard: loss/, lr/, pseudo-label/, score/, health/
 result.json       written last: its presence means the run is complete
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,13 +97,24 @@ class Evaluation:
     def curve_point(self) -> dict[str, float]:
         """For TensorBoard; empty where there is no score."""
         miou = self.scores.miou()
-        return {} if np.isnan(miou) else {f"{self.split}/miou_{self.model}": miou}
+        return {} if np.isnan(miou) else {f"score/{self.split}/miou_{self.model}": miou}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], evaluated: tuple[int, ...]) -> Evaluation:
         """The mean is made from the pixels again: an old file may hold it over all classes."""
         scores = Scores(np.array(values["confusion"], dtype=np.int64), evaluated)
         return cls(values["step"], values["model"], values["split"], scores)
+
+
+def curve_points(row: Mapping[str, Any]) -> dict[str, float]:
+    """A row of metrics.csv for TensorBoard, which shows tags with one beginning as a group.
+
+    >>> curve_points({"step": "4", "lr": "0.1", "source": "2.5", "confident": "0.0", "fd": ""})
+    {'lr/encoder': 0.1, 'loss/source': 2.5, 'pseudo-label/confident': 0.0}
+    """
+    groups = {"lr": "lr/encoder", "confident": "pseudo-label/confident"}
+    filled = {name: value for name, value in row.items() if name != "step" and value != ""}
+    return {groups.get(name, f"loss/{name}"): float(value) for name, value in filled.items()}
 
 
 @dataclass(frozen=True)
@@ -260,6 +271,12 @@ def run_folder(experiment: Experiment, folder: str | Path) -> Path:
     """Where the experiment's run lives; the key tells two configurations apart."""
     seed = experiment.train.seed
     return Path(folder) / f"{experiment.name}-seed{seed}-{experiment.key}"
+
+
+def runs_in(folder: Path) -> list[Run]:
+    """Runs in a folder and in the folders in it, by name."""
+    found = [p.parent for depth in ("*", "*/*") for p in folder.glob(f"{depth}/config.json")]
+    return [Run(place) for place in sorted(found)]
 
 
 def is_finished(experiment: Experiment, folder: str | Path) -> bool:

@@ -18,6 +18,7 @@ from daformer_lib.runs.folder import (
     HEALTH,
     Evaluation,
     Snapshot,
+    curve_points,
     read_config,
     read_evaluations,
     write_config,
@@ -69,10 +70,7 @@ class RunWriter:
     @property
     def history(self) -> list[tuple[int, dict[str, float]]]:
         """Steps and values of the rows and scores so far: the curves of a run that goes on."""
-        rows = [
-            (int(row["step"]), {k: float(v) for k, v in row.items() if k != "step" and v != ""})
-            for row in self._rows
-        ]
+        rows = [(int(row["step"]), curve_points(row)) for row in self._rows]
         scores = [(e.step, e.curve_point()) for e in self._evals]
         return rows + scores
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from daformer_lib.config import Experiment
-from daformer_lib.course.chapter import project_root
 from daformer_lib.course.notebooks import NotebookRun, finished, run_notebook
 from daformer_lib.runs import recipes
 from daformer_lib.runs.batch import start_process
 from daformer_lib.runs.folder import is_finished, run_folder
+from daformer_lib.runs.places import notebooks, project_root
 from daformer_lib.runs.recipes.settings import with_settings
 from daformer_lib.stopping import Job
 
@@ -26,7 +26,7 @@ TIME_LIMIT = 7 * 24 * 3600.0  # seconds for a notebook: a week
 
 
 def template() -> Path:
-    return project_root() / "notebooks" / "run.ipynb"
+    return notebooks() / "run.ipynb"
 
 
 @dataclass(frozen=True)

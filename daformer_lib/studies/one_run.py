@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from daformer_lib.config import Experiment
-from daformer_lib.course.chapter import from_root, project_root
+from daformer_lib.course.chapter import from_root
 from daformer_lib.data.datasets import SegmentationDataset
 from daformer_lib.data.intake.prepare import prepare
 from daformer_lib.data.transforms import to_tensors
@@ -21,6 +21,7 @@ from daformer_lib.progress import Progress, duration
 from daformer_lib.runs import Run, recipes
 from daformer_lib.runs.batch import progress_file
 from daformer_lib.runs.folder import run_folder
+from daformer_lib.runs.places import project_root
 from daformer_lib.runs.recipes.settings import with_settings
 from daformer_lib.train import train
 from daformer_lib.viz import Table, class_bars, plain_table, prediction_panels

@@ -25,6 +25,7 @@ from daformer_lib.progress import Report, silent
 from daformer_lib.ranks import ALONE, Ranks
 from daformer_lib.runs import Run, RunWriter
 from daformer_lib.runs.checkpoint_files import newest_checkpoint
+from daformer_lib.runs.folder import curve_points
 from daformer_lib.specs import get_spec, get_specs
 from daformer_lib.stopping import StopRequest
 from daformer_lib.train.divergence import broken_weights
@@ -110,7 +111,7 @@ def _train(
             done = step + 1
             if row := log.add(done, losses, learner.optimizer.param_groups[0]["lr"]):
                 writer.add_metrics(row)
-                board.log_metrics({k: v for k, v in row.items() if k != "step"}, step=done)
+                board.log_metrics(curve_points(row), step=done)
             watch.after(done, board)
             if health:
                 health.after(done, board)

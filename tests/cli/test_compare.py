@@ -6,8 +6,9 @@ from PIL import Image
 
 from daformer_lib import cli
 from daformer_lib.cli.compare import named_inputs
+from daformer_lib.evaluate import Scores
 from daformer_lib.files import write_json, write_png
-from daformer_lib.runs import RunWriter, Snapshot
+from daformer_lib.runs import Evaluation, Run, RunWriter, Snapshot
 
 
 @pytest.fixture
@@ -56,7 +57,6 @@ def test_errors_are_one_line(runs, capsys, smoke):
     RunWriter(runs / "empty", smoke())
     write_png(runs / "other" / "z.png", np.zeros((4, 4), np.uint8))
     for arguments, message in (
-        ([], "name two runs or more"),
         (["nowhere"], "no folder nowhere"),
         ([str(runs / "empty")], "has no snapshots"),
         ([str(runs / "other")], "Name their data set"),
@@ -66,6 +66,31 @@ def test_errors_are_one_line(runs, capsys, smoke):
         out = ["--output-dir", str(runs / "out")]
         assert cli.main(["compare", *arguments, *out]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_without_a_name_the_runs_that_there_are_get_listed(runs, capsys, monkeypatch):
+    """How far each is, its score, and what is wrong with one that cannot be read."""
+    monkeypatch.chdir(runs)
+    assert cli.main(["compare"]) == 0
+    assert "no runs below runs" in capsys.readouterr().out
+    (runs / "runs").mkdir()
+    for row in ("self_training", "daformer"):
+        (runs / row).rename(runs / "runs" / row)
+    confusion = np.diag(np.full(19, 5))
+    confusion[0, 1] = 5
+    score = Scores(confusion, tuple(range(19)))
+    writer = RunWriter(runs / "runs" / "daformer", Run(runs / "runs" / "daformer").experiment)
+    writer.add_evaluation(Evaluation(12, "student", "val", score))
+    writer.flush()
+    assert cli.main(["runs"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("runs/daformer ") and f"{100 * score.miou():.1f} on val" in first
+    assert "unfinished, 12 steps wanted" in first
+    assert second.startswith("runs/self_training ") and "not scored yet" in second
+    (runs / "runs" / "self_training" / "config.json").write_text("{}")
+    assert cli.main(["compare"]) == 0
+    said = capsys.readouterr().out
+    assert "config.json is not what this version" in said and "compare RUN_A RUN_B" in said
 
 
 def test_names_come_from_the_rows(runs):

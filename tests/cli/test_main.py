@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from daformer_lib.cli.main import COMMANDS, app
+from daformer_lib import cli
+from daformer_lib.cli.main import COMMANDS, GROUPS, INNER, app
 
 
 def test_every_command_has_its_line_of_help(capsys):
@@ -18,6 +19,33 @@ def test_every_command_has_its_line_of_help(capsys):
             app().cli(args=[name, "--help"], prog="x")
         assert ended.value.code in (None, 0), name
         assert "options" in capsys.readouterr().out, name
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_the_list_of_commands_is_for_people(capsys, arguments):
+    """Every command in its group with its sentence, those that only the kit starts left out."""
+    assert cli.main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    listed = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert listed == [name for group in GROUPS.values() for name in group]
+    assert set(listed) == set(COMMANDS) - set(INNER) and len(INNER) == 2
+    assert [line for line in lines[1:] if line and line[0] != " "] == list(GROUPS)
+    assert max(map(len, lines)) <= 120
+
+
+def test_the_course_without_a_profile_starts_nothing(capsys, tmp_path, monkeypatch):
+    """It says what there is, and what has been executed."""
+    monkeypatch.setattr("daformer_lib.course.course.run_course", lambda *_: pytest.fail("started"))
+    executed = tmp_path / "notebooks" / "02_self_training.ipynb"
+    executed.parent.mkdir()
+    executed.write_text("{}")
+    assert cli.main(["course", "--output-dir", str(tmp_path)]) == 0
+    chapters = capsys.readouterr().out.splitlines()[:10]
+    assert (
+        chapters[0].startswith("00_domain_gap.ipynb")
+        and "How much does a model lose" in chapters[0]
+    )
+    assert [line.endswith("(executed)") for line in chapters] == [i == 2 for i in range(10)]
 
 
 def test_output_cut_short_by_its_reader_is_no_error():

@@ -1,7 +1,7 @@
 """What the notebook of one run says of its settings."""
 
-from daformer_lib.course.chapter import project_root
 from daformer_lib.runs.folder import run_folder
+from daformer_lib.runs.places import project_root
 from daformer_lib.studies.one_run import flat, open_experiment
 
 PARAMETERS = ("smoke", 3, None, None, None, "runs/somewhere")

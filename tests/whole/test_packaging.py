@@ -14,19 +14,20 @@ from tests.whole.test_browser import require_browser
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+WANTED = PROJECT["dependencies"] + EXTRAS["test"] + EXTRAS["site"]  # what `make` needs
 
 
 def test_conda_environment_has_the_same_packages():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     *conda, pip = environment["dependencies"]
-    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
-    assert sorted(pip["pip"]) == sorted(wanted)
+    assert sorted(pip["pip"]) == sorted(WANTED)
     assert f"python{PROJECT['requires-python']}" in conda
 
 
 def test_every_dependency_is_pinned_in_the_lock():
     pinned = set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / "requirements.lock").read_text(), re.M))
-    for requirement in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]:
+    for requirement in WANTED:
         name = re.match(r"[a-zA-Z0-9-]+", requirement).group().lower()
         assert name in pinned, name
 

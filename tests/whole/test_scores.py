@@ -84,8 +84,8 @@ def test_training_scores_what_the_spec_evaluates(run, expected):
     assert last["miou"] == pytest.approx(expected, abs=1e-6)
     events = EventAccumulator(str(run.folder / "tb"))
     events.Reload()
-    assert events.Scalars("val/miou_student")[-1].value == pytest.approx(expected, abs=1e-6)
-    assert "test/miou_student" not in events.Tags()["scalars"]  # no score, no point
+    assert events.Scalars("score/val/miou_student")[-1].value == pytest.approx(expected, abs=1e-6)
+    assert "score/test/miou_student" not in events.Tags()["scalars"]  # no score, no point
 
 
 def test_so_does_every_table(run, expected, tmp_path, capsys):

@@ -429,19 +429,30 @@ def main(default_spec: str, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", nargs="+", help="default: every split that has images")
     parser.add_argument("--recheck", action="store_true", help="compare every file's content")
     parser.add_argument("--workers", type=int, default=default_workers(), help="processes")
-    options = parser.parse_args(arguments)
+    asked = parser.parse_args(arguments)
     try:
-        spec = get_spec(options.spec)
-        found = [s for s in spec.splits if spec.stems(options.data_root, s)]
-        splits = options.split or found or spec.splits[:1]
-        summaries = [
-            convert(spec, options.data_root, split, options.workers, Progress(), options.recheck)
-            for split in splits
-        ]
+        spec = get_spec(asked.spec)
+        return convert_splits(
+            spec, asked.data_root, asked.split or (), asked.workers, asked.recheck
+        )
     except (KeyError, ValueError, OSError) as error:
         print(f"error: {complaint(error)}", file=sys.stderr)
         return 1
+
+
+def convert_splits(
+    spec: DatasetSpec, data_root: Path, splits: Sequence[str], workers: int, recheck: bool
+) -> int:
+    """Convert splits (every one that has images, where none is named) and say what came of it.
+
+    Returns 1 if a split has no usable pair.
+    """
+    found = [split for split in spec.splits if spec.stems(data_root, split)]
+    summaries = [
+        convert(spec, data_root, split, workers, Progress(), recheck)
+        for split in splits or found or spec.splits[:1]
+    ]
     for summary in summaries:
-        notes = reading_notes(spec, options.data_root, summary.split)
+        notes = reading_notes(spec, data_root, summary.split)
         print(printable("\n  ".join([summary.text(), *notes.problems, *notes.remarks])))
     return 0 if all(summary.usable for summary in summaries) else 1
