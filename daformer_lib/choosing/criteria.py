@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from daformer_lib.evaluate import in_eval_mode, whole
-from daformer_lib.health import measures
-from daformer_lib.health.look import MIX, RECOLOUR
 from daformer_lib.uda.augment import color_jitter
+from daformer_lib.uda.health import measures
+from daformer_lib.uda.health.look import MIX, RECOLOUR
 
 GRID = 64  # pixels of each image that measures of single pixels see: 50 images are 3200
 

@@ -195,13 +195,13 @@ class Run:
 
     @cached_property
     def health(self) -> list[dict[str, Any]]:
-        """Records of `health/`, one an evaluation; none in runs of earlier code."""
+        """Records of `uda/health/`, one an evaluation; none in runs of earlier code."""
         path = self.folder / HEALTH
         return read_json(path) if path.exists() else []
 
     @property
     def findings(self) -> list[dict[str, Any]]:
-        """What was wrong at the end, by name with evidence and remedy (`health/findings.py`)."""
+        """What was wrong at the end, with evidence and remedy (`uda/health/findings.py`)."""
         return self.result.get("findings", [])
 
     def metrics(self) -> dict[str, np.ndarray]:

@@ -81,7 +81,7 @@ class RunWriter:
         self._evals = [e for e in self._evals if e.place != evaluation.place] + [evaluation]
 
     def add_health(self, record: dict[str, Any]) -> None:
-        """One a step: see `health/look.py` and `health/tally.py`."""
+        """One a step: see `uda/health/look.py` and `uda/health/tally.py`."""
         self._health = [h for h in self._health if h["step"] != record["step"]] + [record]
 
     def flush(self) -> None:

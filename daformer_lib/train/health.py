@@ -14,12 +14,12 @@ from torch import nn
 from daformer_lib.config import Experiment
 from daformer_lib.data.datasets import open_source, unlabelled_images
 from daformer_lib.data.loaders import with_thresholds
-from daformer_lib.health.findings import Course, find
-from daformer_lib.health.look import IMAGES, look
-from daformer_lib.health.tally import Tally
 from daformer_lib.ranks import ALONE, Ranks
 from daformer_lib.runs import Run, RunWriter
 from daformer_lib.specs import get_spec, get_specs
+from daformer_lib.uda.health.findings import Course, find
+from daformer_lib.uda.health.look import IMAGES, look
+from daformer_lib.uda.health.tally import Tally
 from daformer_lib.uda.method import WATCHED
 
 COVER_IMAGES = 50  # label files read for the largest cover of a feature cell

@@ -3,11 +3,11 @@
 import torch
 
 from daformer_lib.data.datasets import SegmentationDataset
-from daformer_lib.health import findings
-from daformer_lib.health.look import look
 from daformer_lib.models import build_segmentor
 from daformer_lib.runs import Run, recipes
 from daformer_lib.train import train
+from daformer_lib.uda.health import findings
+from daformer_lib.uda.health.look import look
 
 SHORT = {"steps": 6, "eval_every": 3, "snapshot_every": 0, "final_splits": ("val",)}
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from daformer_lib.health import findings
-from daformer_lib.health.findings import IMPLIES, Course, find
 from daformer_lib.runs import recipes
+from daformer_lib.uda.health import findings
+from daformer_lib.uda.health.findings import IMPLIES, Course, find
 
 CLASSES = ("road", "building", "rider", "car")
 SOURCE = np.array([0.5, 0.4, 0.01, 0.09])

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from daformer_lib.health import measures
+from daformer_lib.uda.health import measures
 
 SURE_OF_TWO = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
 UNSURE = torch.tensor([[0.5, 0.5], [0.5, 0.5]])

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from daformer_lib.evaluate import in_eval_mode, whole
-from daformer_lib.health import measures
 from daformer_lib.means import json_number
 from daformer_lib.models.statistics import batch_norms, batch_statistics
 from daformer_lib.uda.augment import Jitter, color_jitter
+from daformer_lib.uda.health import measures
 
 MIX = 0.55  # weight of the heavier image, as in MixVal
 IMAGES = 4  # six passes of these cost under a hundredth of the steps between two evaluations
