@@ -3,7 +3,7 @@
 By a difference hash of 64 bits (dHash: N. Krawetz, "Kind of Like That", 2013): the image as 8x9
 greys, each bit saying whether a grey is brighter than its right neighbour. Two images repeat one
 another if at most NEAR bits differ. Hand-set on the drawn street: driving on by 1 % of the picture
-changes 2 bits (at most 4), by 2 % 3 (at most 9); of 8,128 pairs of scenes none differs by less than
+changes 2 bits (at most 5), by 2 % 3 (at most 9); of 8,128 pairs of scenes none differs by less than
 10. So slow frames are found and fast ones missed; a few false finds among millions of pairs are
 likely.
 
