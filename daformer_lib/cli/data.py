@@ -75,6 +75,8 @@ def convert(
     """
     from daformer_lib.data.intake.convert import convert_splits, default_workers
 
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers {workers} must be at least 1")
     count = workers or default_workers()
     return convert_splits(get_spec(dataset), data_root, split, count, recheck)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daformer_lib import files
+from daformer_lib import cli, files
 from daformer_lib.cli import data
 from daformer_lib.data.drawn.fields import FieldCounts
 from daformer_lib.specs import load_spec
@@ -106,3 +106,9 @@ def test_all_bad_labels_are_listed_and_the_next_split_is_looked_at(spec_file, ca
     assert f"all of them: {root / 'out' / 'fields-train.txt'}" in text
     sheets = sorted(path.name for path in (root / "out").glob("*.png"))
     assert sheets == ["fields-train.png", "fields-val.png"]
+
+
+@pytest.mark.parametrize("workers", ["0", "-2"])
+def test_converting_takes_a_process_at_least(workers, capsys):
+    assert cli.main(["convert", "gta", "--workers", workers]) == 2
+    assert f"workers {workers} must be at least 1" in capsys.readouterr().err
