@@ -44,7 +44,7 @@ def test_a_finished_run_needs_nothing(tmp_path):
 
 
 def test_a_course_without_notebooks_ends_before_data_are_drawn(tmp_path, monkeypatch):
-    monkeypatch.setattr("daformer_lib.course.chapter.FIRST_CHAPTER", "notebooks/elsewhere.ipynb")
+    monkeypatch.setattr("daformer_lib.runs.places.FIRST_CHAPTER", "notebooks/elsewhere.ipynb")
     with pytest.raises(FileNotFoundError, match=r"no notebooks/elsewhere.*clone of the repository"):
         course.run_course("smoke", 0, tmp_path / "course")
     assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,8 @@ FAMILIES = {  # sets of equal pieces, or of steps that are read one by one
     "daformer_lib.compare": 10,
     "daformer_lib.data.drawn.things": 9,
     "daformer_lib.train": 10,
-    "daformer_lib.course": 9,
+    "daformer_lib.course": 10,
+    "daformer_lib.inference": 9,
 }
 TABLES = ("daformer_lib.specs", "daformer_lib.uda.methods")  # faces that also look up by name
 
