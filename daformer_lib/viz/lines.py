@@ -168,6 +168,9 @@ def _largest(scores: Mapping[str, Any]) -> float:
     return max((float(v) for value in scores.values() for v in known_values(value)), default=1.0)
 
 
+NAME_INCHES = 0.078  # of a letter in the names beside bars
+
+
 @styled
 def three_numbers(
     paper: Mapping[str, Any] | None = None,
@@ -186,7 +189,8 @@ def three_numbers(
     names = list(dict.fromkeys(name for scores in kinds.values() for name in scores))
     height = 0.33 * len(names) + 1.3
     figure = new_figure(WIDTH, height, "the paper's numbers, our study's and this run's")
-    wide, left = (0.985 - 0.16) / len(kinds), 0.16
+    left = max(0.16, (0.15 + NAME_INCHES * max(map(len, names), default=0)) / WIDTH)
+    wide = (0.985 - left) / len(kinds)
     tops = {kind: _largest(scores) * 1.4 for kind, scores in kinds.items()}
     mini = max((tops[kind] for kind in ("study", "live") if kind in tops), default=0)
     for k, (kind, scores) in enumerate(kinds.items()):
