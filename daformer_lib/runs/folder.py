@@ -129,6 +129,15 @@ class Snapshot:
     student_confidence: np.ndarray | None = None  # beside a teacher; None in old runs
 
 
+def health_points(record: Mapping[str, Any]) -> dict[str, float]:
+    """The single numbers of a record of health.json, for TensorBoard."""
+    own = {k: v for k, v in record.items() if isinstance(v, float)}
+    beside = {k: v for k, v in record.get("student", {}).items() if isinstance(v, float)}
+    return {f"health/{k}": v for k, v in own.items()} | {
+        f"health/student_{k}": v for k, v in beside.items()
+    }
+
+
 class Run:
     """Read access to a run's folder."""
 

@@ -19,6 +19,7 @@ from daformer_lib.runs.folder import (
     Evaluation,
     Snapshot,
     curve_points,
+    health_points,
     read_config,
     read_evaluations,
     write_config,
@@ -72,7 +73,8 @@ class RunWriter:
         """Steps and values of the rows and scores so far: the curves of a run that goes on."""
         rows = [(int(row["step"]), curve_points(row)) for row in self._rows]
         scores = [(e.step, e.curve_point()) for e in self._evals]
-        return rows + scores
+        health = [(h["step"], health_points(h)) for h in self._health]
+        return rows + scores + health
 
     def add_metrics(self, row: dict[str, Any]) -> None:
         self._rows.append(row)

@@ -16,6 +16,7 @@ from daformer_lib.data.datasets import open_source, unlabelled_images
 from daformer_lib.data.loaders import with_thresholds
 from daformer_lib.ranks import ALONE, Ranks
 from daformer_lib.runs import Run, RunWriter
+from daformer_lib.runs.folder import health_points
 from daformer_lib.specs import get_spec, get_specs
 from daformer_lib.uda.health.findings import Course, find
 from daformer_lib.uda.health.look import IMAGES, look
@@ -59,7 +60,7 @@ class HealthWatch:
         )  # fmt: skip
         record = {"step": done, **self.tally.take(self.ranks), **found}
         self.writer.add_health(record)
-        board.log_metrics({f"health/{k}": v for k, v in numbers(record).items()}, step=done)
+        board.log_metrics(health_points(record), step=done)
 
     @property
     def images(self) -> torch.Tensor:
@@ -120,11 +121,3 @@ class HealthWatch:
             for i in ids:
                 best[i] = max(best[i], float((cells == i).mean(axis=(1, 3)).max()))
         return {spec.classes[i]: cover for i, cover in best.items()}
-
-
-def numbers(record: Mapping[str, Any]) -> dict[str, float]:
-    """The single numbers of a record, for curves."""
-    chosen = {k: v for k, v in record.items() if isinstance(v, float)}
-    return chosen | {
-        f"student_{k}": v for k, v in record.get("student", {}).items() if isinstance(v, float)
-    }
