@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FIRST = "README"
 SECTIONS = {  # title -> pages in order, without endings; "name <page>" gives one a shorter name
-    "The course": ["notebooks/0*", "notebooks/solutions/*"],
+    "The course": ["notebooks/0*", "notebooks/1*", "notebooks/solutions/*"],
     "Installing, and data": ["docs/start/install", "docs/start/your-own-data", "docs/start/*"],
     "The method": ["docs/method/parity", "docs/method/*"],
     "Results": [
