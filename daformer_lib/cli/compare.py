@@ -240,7 +240,11 @@ def choose(
     from daformer_lib.choosing.candidates import of_runs, of_steps, require_one_target
     from daformer_lib.choosing.report import chosen_by, ranking, write_evidence
 
-    opened = [Run(folder) for folder in runs if not folder.is_file()]  # of runs/*: locks
+    named = [Run(folder) for folder in runs if not folder.is_file()]  # of runs/*: locks
+    opened = [run for run in named if run.experiment.mode != "oracle"]
+    for run in named:
+        if run not in opened:
+            print(f"left out: {run.folder} learned from the target's labels", file=sys.stderr)
     require_one_target(opened)
     best, said = chosen_by()
     if steps and evidence is None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from daformer_lib import cli
 from daformer_lib.choosing import candidates
 from daformer_lib.choosing.alarms import Alarms, alarms
 from daformer_lib.choosing.candidates import Candidate, of_runs, of_steps
@@ -142,7 +143,7 @@ def test_the_ranking_shows_the_truth_only_when_asked():
 
 
 @pytest.mark.notebook  # not in make check: takes seconds
-def test_runs_and_their_steps(smoke, tmp_path, monkeypatch):
+def test_runs_and_their_steps(smoke, tmp_path, monkeypatch, capsys):
     short = {"steps": 4, "eval_every": 2, "snapshot_every": 0, "final_splits": ("val",)}
     runs = [train(smoke(row, train=short), tmp_path / row) for row in ("source_only", "daformer")]
     found = of_runs(runs, images=2)
@@ -162,6 +163,11 @@ def test_runs_and_their_steps(smoke, tmp_path, monkeypatch):
     monkeypatch.setattr(candidates, "load_network", None)  # steps need no network
     assert of_steps(runs[0])[0].model == "student"
     oracle = train(smoke("oracle", train=short), tmp_path / "oracle")
+    folders = [str(tmp_path / row) for row in ("daformer", "oracle")]
+    assert cli.main(["choose", *folders, "--steps"]) == 0
+    said = capsys.readouterr()
+    assert "daformer, seed 0" in said.out and "oracle, seed 0" not in said.out
+    assert "oracle learned from the target's labels" in said.err
     with pytest.raises(ValueError, match="is an oracle"):
         of_runs([*runs, oracle])
     with pytest.raises(ValueError, match="name the folders"):
