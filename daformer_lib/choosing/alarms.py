@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from daformer_lib.choosing.candidates import title
 from daformer_lib.runs import Run
 
 LOST = 0.05  # IoU below, of a class that the truth shows
@@ -38,7 +39,7 @@ def alarms(run: Run) -> Alarms | None:
         return tuple(name for name in run.classes if name in names)
 
     return Alarms(
-        f"{run.name}, seed {experiment.train.seed}",
+        title(run),
         listed(named & lost),
         listed(named - lost),
         listed(lost - named),

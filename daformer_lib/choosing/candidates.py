@@ -27,6 +27,7 @@ class Candidate:
 
     run: str  # the row and its seed
     row: str
+    seed: int
     model: str
     step: int
     values: dict[str, float] = field(default_factory=dict)
@@ -52,23 +53,27 @@ def of_runs(
     moved = {} if data_root is None else {"data": {"data_root": data_root}}
     seen = list(unlabelled_images(runs[0].experiment.changed(**moved), images))
     found: list[Candidate] = []
-    labels: dict[tuple[str, int], torch.Tensor] = {}
+    labels: list[torch.Tensor] = []
+    base: dict[int, torch.Tensor] = {}  # seed -> labels of its source-only student
     for done, run in enumerate(runs):
         report(done, len(runs), run.name)
         seed, shares = run.experiment.train.seed, source_shares(run.experiment.changed(**moved))
         for model in dict.fromkeys(where.split("/")[0] for where in run.last_scores()):
             values = label_free(load_network(run, model), seen, shares)
-            own = values.pop("labels")
-            labels[f"{title(run)} {model}", seed] = own
+            labels.append(values.pop("labels"))
+            if (run.name, model) == ("source_only", "student"):
+                base[seed] = labels[-1]
             values["source_loss"] = _last_loss(run)
             found.append(
                 Candidate(
-                    title(run), run.name, model, run.experiment.train.steps, values,
+                    title(run), run.name, seed, model, run.experiment.train.steps, values,
                     true_score(run, model),
                 )
             )  # fmt: skip
     report(len(runs), len(runs), "done")
-    _add_source_only(found, runs, labels)
+    for one, own in zip(found, labels, strict=True):
+        if one.seed in base:
+            one.values["near_source_only"] = float((own == base[one.seed]).double().mean())
     return found
 
 
@@ -115,19 +120,6 @@ def _last_loss(run: Run) -> float:
     return NAN if column is None or not column.size else float(np.mean(column[-5:]))
 
 
-def _add_source_only(found: list[Candidate], runs: Sequence[Run], labels: dict) -> None:
-    """Agreement with the source-only student of the same seed, where there is one."""
-    base = {
-        run.experiment.train.seed: labels[f"{title(run)} student", run.experiment.train.seed]
-        for run in runs
-        if run.name == "source_only"
-    }
-    for (name, seed), own in labels.items():
-        for one in found:
-            if f"{one.run} {one.model}" == name and seed in base:
-                one.values["near_source_only"] = float((own == base[seed]).double().mean())
-
-
 def of_steps(run: Run) -> list[Candidate]:
     """The labeller of one run at each of its evaluations, by what its health says.
 
@@ -153,7 +145,7 @@ def of_steps(run: Run) -> list[Candidate]:
             values["source_loss"] = float(losses["source"][recent].mean()) if recent.any() else NAN
         found.append(
             Candidate(
-                title(run), run.name, model, one["step"], values,
+                title(run), run.name, run.experiment.train.seed, model, one["step"], values,
                 truth.get(one["step"], NAN),
             )
         )  # fmt: skip

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from daformer_lib.evaluate import in_eval_mode, whole
-from daformer_lib.uda.augment import color_jitter
+from daformer_lib.means import known_mean
 from daformer_lib.uda.health import measures
-from daformer_lib.uda.health.look import MIX, RECOLOUR
+from daformer_lib.uda.health.look import mixed_label, steadiness
 
 GRID = 64  # pixels of each image that measures of single pixels see: 50 images are 3200
 
@@ -66,18 +66,15 @@ def label_free(network: nn.Module, images: Iterable[Tensor], source_shares: np.n
     with in_eval_mode(network):
         for image in images:
             batch = image[None].to(device)
-            mirrored = batch.flip(-1)
-            logits, of_mirrored, of_colours = (
-                whole(network, x) for x in (batch, mirrored, color_jitter(batch, [RECOLOUR]))
-            )
+            logits = whole(network, batch)
             label = logits.argmax(1)
-            flips.append(measures.agreement(label, of_mirrored.argmax(1).flip(-1)))
-            colours.append(measures.agreement(label, of_colours.argmax(1)))
+            for kept, share in zip((flips, colours), steadiness(network, batch, label)):
+                kept.append(share)
             grids.append(measures.pixels(logits, GRID))
             labels.append(label[:, ::4, ::4].flatten())
             shares += measures.class_shares(label, len(shares)).cpu().numpy()
             if before is not None and before[0].shape == batch.shape:
-                mixed = whole(network, MIX * batch + (1 - MIX) * before[0]).argmax(1)
+                mixed = mixed_label(network, batch, before[0])
                 within.append(measures.mixed_accuracy(label, before[1], mixed, True))
                 between.append(measures.mixed_accuracy(label, before[1], mixed, False))
             before = batch, label
@@ -89,14 +86,9 @@ def label_free(network: nn.Module, images: Iterable[Tensor], source_shares: np.n
         "entropy": measures.mean_entropy(p),
         "information": measures.mutual_information(p),
         "density": measures.neighbourhood_density(p),
-        "mix_within": _mean(within),
-        "mix_between": _mean(between),
-        "agreement": (_mean(flips) + _mean(colours)) / 2,
+        "mix_within": float(known_mean(within)),
+        "mix_between": float(known_mean(between)),
+        "agreement": float(known_mean(flips) + known_mean(colours)) / 2,
         "near_source": distance,
         "labels": torch.cat(labels).cpu(),
     }
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [v for v in values if v == v]
-    return float(np.mean(known)) if known else float("nan")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from daformer_lib.choosing.criteria import CRITERIA, Criterion
+from daformer_lib.means import known_mean
 
 SAMPLES = 1000
 
@@ -70,9 +71,8 @@ def _known(
 def _mean(groups: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
     """Correlation and regret, the mean over groups; a group that does not vary has no say."""
     correlations = [rank_correlation(good, true) for good, true in groups]
-    known = [c for c in correlations if not np.isnan(c)]
     regrets = [_regret(good, true) for good, true in groups]
-    return (float(np.mean(known)) if known else float("nan")), float(np.mean(regrets))
+    return float(known_mean(correlations)), float(np.mean(regrets))
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:

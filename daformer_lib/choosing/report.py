@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,10 +13,11 @@ from daformer_lib.choosing.candidates import NAN, Candidate
 from daformer_lib.choosing.criteria import CRITERIA
 from daformer_lib.choosing.evidence import Trust, best_criterion, trust
 from daformer_lib.files import read_json, write_atomic, write_json
-from daformer_lib.means import MISSING, json_number
+from daformer_lib.means import MISSING, json_values
 from daformer_lib.runs.places import results
 
 EVIDENCE = "choose.json"  # in results/
+DIGITS = 4  # of its numbers
 DEFAULT = "information"  # without evidence
 
 
@@ -62,24 +62,18 @@ def write_evidence(
         "command": command,
         "best": best,
         "tables": {
-            table: {name: _plain(asdict(one)) for name, one in found.items()}
+            table: {name: json_values(asdict(one), DIGITS) for name, one in found.items()}
             for table, found in worth.items()
         },
         "alarms": [asdict(one) for one in judged],
         "candidates": {
-            table: [_plain(asdict(one)) for group in groups for one in group]
+            table: [json_values(asdict(one), DIGITS) for group in groups for one in group]
             for table, groups in tables.items()
         },
     }
     text = evidence_page(worth, best, command, judged)
     page = write_atomic(path.with_suffix(".md"), text.encode())
     return write_json(path, values, indent=None), page
-
-
-def _plain(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {name: _plain(v) for name, v in values.items()}
-    return json_number(values, 4) if isinstance(values, float) else values
 
 
 def evidence_page(

@@ -145,7 +145,6 @@ def bring_truth_up_to_date(comparison: Comparison, recheck: bool) -> None:
 
 def named_inputs(sources: Sequence[str]) -> dict[str, str]:
     """Folder by the name to show: given, else a row's title, else made by `open_comparison`."""
-    from daformer_lib.runs import Run
     from daformer_lib.runs.recipes import TITLES
 
     found: dict[str, str] = {}
@@ -258,9 +257,9 @@ def choose(
     if evidence is not None:
         students = [one for one in found if one.model == "student"]
         tables = {"students of all runs": [students], "students and teachers": [found]}
-        seeds = sorted({one.run.rsplit(", ", 1)[1] for one in students})
         tables["students of one seed"] = [
-            [one for one in students if one.run.endswith(f", {seed}")] for seed in seeds
+            [one for one in students if one.seed == seed]
+            for seed in sorted({one.seed for one in students})
         ]
         watched = [run for run in opened if run.health]
         if watched:

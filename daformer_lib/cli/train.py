@@ -99,14 +99,16 @@ def train_run(folder: Path, with_parent: bool = False) -> None:
 
 
 def print_scores(run: Run) -> None:
+    from daformer_lib.uda.health.findings import Finding
+
     if not run.is_complete:
         print(f"stopped; start again to go on: {run.folder}")
         return
     for where, scores in run.last_scores().items():
         why = f"  ({scores.reason})" if scores.reason else ""
         print(f"{where:16s} mIoU {percent(scores.miou()):>5s}{why}")
-    for finding in run.findings:
-        print(f"finding: {finding['name']}: {finding['evidence']}; {finding['remedy']}")
+    for found in run.findings:
+        print(f"finding: {Finding(**found).line()}")
     print(f"run: {run.folder}")
 
 

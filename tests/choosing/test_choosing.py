@@ -86,7 +86,7 @@ def test_trust_is_the_mean_over_groups():
 
 
 def made(run, values, miou, model="student"):
-    return Candidate(run, run, model, 100, values, miou)
+    return Candidate(run, run, 0, model, 100, values, miou)
 
 
 GROUP = [

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from daformer_lib.evaluate import in_eval_mode, whole
-from daformer_lib.means import json_number
+from daformer_lib.means import json_values
 from daformer_lib.models.statistics import batch_norms, batch_statistics
 from daformer_lib.uda.augment import Jitter, color_jitter
 from daformer_lib.uda.health import measures
 
 MIX = 0.55  # weight of the heavier image, as in MixVal
-IMAGES = 4  # six passes of these cost under a hundredth of the steps between two evaluations
+IMAGES = 4  # seven passes of these an evaluation: one more where there is a teacher
+DIGITS = 6  # of what is kept
 # A fixed change of colours that leaves what is in the picture: brighter, flatter, paler, a hue off.
 RECOLOUR = Jitter(1.1, 0.9, 0.8, 0.02, (0, 1, 2, 3))
 
@@ -43,12 +44,9 @@ def look(
     with in_eval_mode(labeller):
         logits = whole(labeller, images)
         label = logits.argmax(1)
-        mirrored = whole(labeller, images.flip(-1)).argmax(1).flip(-1)
-        recoloured = whole(labeller, color_jitter(images, [RECOLOUR] * len(images))).argmax(1)
         values = _of(logits, num_classes, threshold)
-        values["flip"] = measures.agreement(label, mirrored)
-        values["colour"] = measures.agreement(label, recoloured)
-        mixed = whole(labeller, MIX * images + (1 - MIX) * images.roll(1, 0)).argmax(1)
+        values["flip"], values["colour"] = steadiness(labeller, images, label)
+        mixed = mixed_label(labeller, images, images.roll(1, 0))
         for name, same in {"mix_within": True, "mix_between": False}.items():
             values[name] = measures.mixed_accuracy(label, label.roll(1, 0), mixed, same)
         if batch_norms(labeller):
@@ -62,7 +60,19 @@ def look(
             own = whole(student, images)
         values["student"] = _of(own, num_classes, threshold)
         values["student_agrees"] = measures.agreement(label, own.argmax(1))
-    return _plain(values)
+    return json_values(values, DIGITS)
+
+
+def steadiness(network: nn.Module, images: Tensor, label: Tensor) -> tuple[float, float]:
+    """Share of pixels whose label (B, H, W) stays in the mirror, and in other colours."""
+    mirrored = whole(network, images.flip(-1)).argmax(1).flip(-1)
+    recoloured = whole(network, color_jitter(images, [RECOLOUR] * len(images))).argmax(1)
+    return measures.agreement(label, mirrored), measures.agreement(label, recoloured)
+
+
+def mixed_label(network: nn.Module, heavier: Tensor, lighter: Tensor) -> Tensor:
+    """(B, H, W) labels of images laid over others, as MixVal does."""
+    return whole(network, MIX * heavier + (1 - MIX) * lighter).argmax(1)
 
 
 def _of(logits: Tensor, num_classes: int, threshold: float) -> dict[str, Any]:
@@ -80,10 +90,3 @@ def _of(logits: Tensor, num_classes: int, threshold: float) -> dict[str, Any]:
 
 def _rounded(shares: Tensor) -> list[float]:
     return [round(v, 6) for v in shares.tolist()]
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _plain(v) if isinstance(v, dict) else json_number(v, 6) if isinstance(v, float) else v
-        for name, v in values.items()
-    }

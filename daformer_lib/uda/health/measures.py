@@ -15,10 +15,15 @@ from torch import Tensor
 SND_TEMPERATURE = 0.05  # Saito et al., Sec. 4
 
 
+def class_counts(label: Tensor, num_classes: int) -> Tensor:
+    """(K,) float64: the pixels (any shape, int64 train ids) of each class; 255 counts for none."""
+    return torch.bincount(label.flatten(), minlength=num_classes)[:num_classes].double()
+
+
 def class_shares(label: Tensor, num_classes: int) -> Tensor:
-    """(K,) float64: the share of the pixels (any shape, int64 train ids) of each class."""
-    counts = torch.bincount(label.flatten(), minlength=num_classes)[:num_classes]
-    return counts.double() / max(1, int(counts.sum()))
+    """(K,) float64: the share of the pixels of each class."""
+    counts = class_counts(label, num_classes)
+    return counts / max(1, int(counts.sum()))
 
 
 def agreement(first: Tensor, second: Tensor) -> float:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from daformer_lib.batch import TrainBatch
 from daformer_lib.ranks import ALONE, Ranks
+from daformer_lib.uda.health.measures import class_counts
 from daformer_lib.uda.method import Turn
 
 
@@ -42,9 +43,9 @@ class Tally:
         """What one step showed."""
         counts, classes = self._counts, self.num_classes
         counts["steps"] += 1
-        counts["source"] += _count(turn.source.label, classes)
+        counts["source"] += class_counts(turn.source.label, classes)
         if "pseudo" in turn.seen:
-            counts["pseudo"] += _count(turn.seen["pseudo"].label, classes)
+            counts["pseudo"] += class_counts(turn.seen["pseudo"].label, classes)
         if turn.anchor is not None and turn.anchor.acted is not None:
             counts["cells"] += torch.stack(turn.anchor.acted).double()
         for label, wanted in zip(batch.source.label, batch.wanted, strict=False):
@@ -72,11 +73,6 @@ class Tally:
 
     def load(self, state: dict[str, Tensor]) -> None:
         self._counts = {name: count.to(self.device) for name, count in state.items()}
-
-
-def _count(label: Tensor, classes: int) -> Tensor:
-    """(K,) pixels of each class; ignored ones count for none."""
-    return torch.bincount(label.flatten(), minlength=256)[:classes].double()
 
 
 def _shares(counts: np.ndarray) -> list[float]:
