@@ -1,4 +1,4 @@
-"""Exercises: a check that leads on; hints and a solution for whoever asks. Nothing here ever raises.
+"""Exercises: a check that leads on; hints and a solution for who asks. Nothing here ever raises.
 
 The texts lie in `questions/NN.yaml`, one file a chapter. What is in them is code of ours, run as
 code: the answer's `value` is compared with `right`, then with what each typical `wrong` answer
@@ -23,9 +23,10 @@ import yaml
 from IPython.display import display
 
 from daformer_lib.texts import nearest
+from daformer_lib.viz.style import GOOD, NEITHER
 
 QUESTIONS = Path(__file__).parent / "questions"
-COLOURS = {"right": "#2a8f7f", "not yet": "#d9a036", "open": "#8a94a0"}
+COLOURS = {"right": GOOD, "not yet": "#b37d14", "open": NEITHER}
 TOOLS = {"np": np, "torch": torch}  # what the code of an exercise may use unasked
 
 
@@ -201,7 +202,8 @@ class _Line:
 
     def _repr_html_(self) -> str:
         text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(self.text, quote=False))
-        return f'<div style="border-left:5px solid {self.colour};padding:3px 12px;margin:3px 0">{text}</div>'
+        look = f"border-left:5px solid {self.colour};padding:3px 12px;margin:3px 0"
+        return f'<div style="{look}">{text}</div>'
 
 
 class _Markdown:

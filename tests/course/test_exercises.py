@@ -1,4 +1,4 @@
-"""Exercises: each accepts its solution, tells its typical mistakes apart, and shows only what is asked."""
+"""Exercises: each accepts its solution, knows typical mistakes, and shows only what is asked."""
 
 import ast
 from collections import Counter
@@ -11,8 +11,8 @@ import torch
 
 from daformer_lib.course import exercises
 from daformer_lib.course.exercises import TOOLS, Exercise, Wrong, check, hint, solution, verdict
-from tests.helpers.solving import open_names
 from tests.helpers.solving import exercises as exercise_cells
+from tests.helpers.solving import open_names
 
 BOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 ALL = list(exercises.exercises().values())
