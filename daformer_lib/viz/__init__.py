@@ -61,5 +61,6 @@ __all__ = [
     "evolution_strip", "explore", "figure_png", "for_learners", "gain_bars", "grouped_bars",
     "heat_overlay", "image_png", "line_chart", "miou_note", "only_classes", "overlay", "panel_grid",
     "picture_miou", "plain_table", "prediction_panels", "pseudo_label_panels", "scalar_map",
-    "share_bars", "slider_picture", "small_png", "three_numbers", "three_numbers_table", "to_data_uri", "twin",
+    "share_bars", "slider_picture", "small_png", "three_numbers", "three_numbers_table",
+    "to_data_uri", "twin",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ import torch
 
 from daformer_lib.course import exercises
 from daformer_lib.course.exercises import TOOLS, Exercise, Wrong, check, hint, solution, verdict
+from tests import solutions
 from tests.helpers.solving import exercises as exercise_cells
 from tests.helpers.solving import open_names
 
@@ -97,6 +98,10 @@ def test_a_chapter_shows_no_hint_and_no_solution_and_says_how_to_ask(path):
     for exercise in (e for e in ALL if e.chapter == path.name[:2]):
         assert f'hint("{exercise.name}")' in text and f'solution("{exercise.name}")' in text
         assert not any(said in text for said in exercise.hints)
+
+
+def test_the_page_of_solutions_is_of_today():
+    assert solutions.PAGE.read_text(encoding="utf-8") == solutions.page(), solutions.REMEDY
 
 
 PAIR = Exercise(
