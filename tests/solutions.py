@@ -1,4 +1,4 @@
-"""The page of all solutions, for readers without a kernel: `python -m tests.solutions` writes it."""
+"""The page of all solutions, without a kernel; `python -m tests.solutions` writes it."""
 
 from itertools import groupby
 from pathlib import Path
