@@ -16,7 +16,7 @@ import numpy as np
 
 from daformer_lib import files
 from daformer_lib.config import UDAConfig
-from daformer_lib.data.class_stats import ClassStats, read_class_stats
+from daformer_lib.data.class_stats import ClassStats, largest_covers, read_class_stats
 from daformer_lib.data.drawn.kit.sheet import label_colours, tile
 from daformer_lib.data.intake.check import check_split
 from daformer_lib.data.intake.convert import convert, train_ids
@@ -160,7 +160,7 @@ def thing_covers(
         label = _label_beside(spec, data_root, split, stem)
         if label is not None:
             size = fit_size(label.shape[::-1], spec.size, spec.keep_ratio)
-            covers.append(_largest_covers(resize_label(label, size), spec.things))
+            covers.append(largest_covers(resize_label(label, size), spec.things, FD_CELL))
     if not covers:
         return ()
     found = np.array(covers)  # (N, things)
@@ -169,13 +169,6 @@ def thing_covers(
     return tuple(
         ThingCover(*one) for one in zip(spec.things, largest.tolist(), enough.tolist(), strict=True)
     )
-
-
-def _largest_covers(label: np.ndarray, classes: Sequence[int]) -> list[float]:
-    """Of each class the largest share of one cell; label (H, W), border cells as training cuts."""
-    rows, columns = (side // FD_CELL for side in label.shape)
-    cells = label[: rows * FD_CELL, : columns * FD_CELL].reshape(rows, FD_CELL, columns, FD_CELL)
-    return [float((cells == one).mean(axis=(1, 3)).max(initial=0)) for one in classes]
 
 
 def co_occurrence(stats: ClassStats) -> np.ndarray:
