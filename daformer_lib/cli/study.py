@@ -35,6 +35,7 @@ def study(
     source: Source = None,
     target: Target = None,
     data_root: DataRoot = None,
+    steps: int | None = None,
     settings: Settings = (),
     jobs: int = 2,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -56,6 +57,8 @@ def study(
         seeds: each row is trained with each of them.
         output_dir: gets a folder for each run.
         results: file to which the scores are added; the table's page, CSV and figure stand beside.
+        steps: length of each run; what depends on it follows (docs/use/short-runs.md). By default
+            the profile's.
         settings: part.field=value of the configuration, for all rows.
         jobs: runs side by side (on a GPU several fit).
         device: auto takes CUDA where there is one.
@@ -78,7 +81,7 @@ def study(
     choose_device(device)  # raises where there is no CUDA
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # for the runs' processes
-    plan = NotebookPlan(profile, output_dir, source, target, data_root, settings)
+    plan = NotebookPlan(profile, output_dir, source, target, data_root, settings, steps)
     asked = Study(table, plan.rows_of(table) if rows is None else rows, seeds, plan)
     if show:
         place = results or places.results() / STUDY

@@ -31,6 +31,7 @@ SECTIONS = {  # title -> pages in order, without endings; "name <page>" gives on
     "Use": [
         "docs/use/commands",
         "docs/use/training",
+        "docs/use/short-runs",
         "docs/use/predicting",
         "docs/use/comparing",
         "docs/use/speed",

@@ -6,10 +6,12 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
+from typing import get_type_hints
 from urllib.parse import unquote
 
 import pytest
 from PIL import Image
+from tyro.conf import Positional
 
 from daformer_lib.cli.main import COMMANDS, COMPLETION, LISTED, SCRIPT, app
 from daformer_lib.runs.papers import paper_row
@@ -68,6 +70,12 @@ def commands(page: Path) -> list[tuple[str, list[str]]]:
         for call in re.findall(rf"{PROGRAMS} ([a-z][a-z-]+)([^#|>]*)", line.replace("<", "")):
             found.append((call[0], call[1].split()))
     return found
+
+
+def takes_names(command: str) -> bool:
+    """Whether it is told what to work on without an option, as `compare RUN_A RUN_B`."""
+    kinds = get_type_hints(COMMANDS[command], include_extras=True).values()
+    return any(Positional in getattr(kind, "__metadata__", ()) for kind in kinds)
 
 
 def test_the_first_page_is_short():
@@ -138,7 +146,8 @@ def test_every_command_that_is_shown_exists(page):
     """By name, with its options, and with values that a choice offers."""
     for name, arguments in commands(page):
         assert name in COMMANDS, f"{name} {arguments}"
-        known = options()[name]
+        known, first = options()[name], next(iter(arguments), "--")
+        assert takes_names(name) or first.startswith("--"), f"{name} {first}"
         for word, value in zip(arguments, [*arguments[1:], ""]):
             if not word.startswith("--") or word == "--help":
                 continue
