@@ -34,6 +34,7 @@ def train(
     classes: Classes = "own",
     data_root: str | None = None,
     output_dir: Path = Path("runs/train"),
+    start_from: Path | None = None,
     stop_after: int | None = None,
     devices: int | None = None,
     nodes: int | None = None,
@@ -45,6 +46,8 @@ def train(
     Args:
         classes: common: of --source and --target only the classes that both have; the rest is
             ignored. What meets what is printed first (docs/use/public-data.md).
+        start_from: folder of a finished run. Student and teacher begin with its teacher's weights
+            (its student's, where it has no teacher); optimizer and schedule begin anew.
         devices, nodes: GPUs (without one: processes) on each machine, and machines; by default what
             torchrun says, else one. See docs/use/scaling.md.
         settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
@@ -58,17 +61,21 @@ def train(
         start_processes,
     )
     from daformer_lib.train.loop import require_steps
-    from daformer_lib.train.trainable import require_trainable
+    from daformer_lib.train.trainable import find_start, require_trainable
 
     if classes == "common":
         root = data_root or recipes.default_root(profile)
         source, target = with_common_classes(source, target, root, output_dir / "specs")
     experiment = recipes.experiment(row, profile, seed, source, target, data_root)
+    start = None if start_from is None else Run(start_from)
+    if start:
+        experiment = experiment.changed(train={"start_from": start.experiment.key})
     experiment = with_settings(experiment, settings)
     # All that can be wrong is looked at before data are drawn or converted, which may take hours.
     require_steps(stop_after)
     if not is_finished(experiment, output_dir):
         require_trainable(experiment)
+        find_start(experiment, run_folder(experiment, output_dir), start)
     fabric = default_fabric(experiment, devices, nodes)
     # Before the start a launcher's environment knows the number of processes, or the options do.
     world = max(fabric.world_size, (devices or 1) * (nodes or 1))
@@ -78,7 +85,9 @@ def train(
     folder = run_folder(experiment, output_dir)
     start_processes(fabric)
     with Progress(experiment.train.steps, row, look="quiet" if fabric.global_rank else None) as bar:
-        run = training.train(experiment, folder, stop_after=stop_after, report=bar, fabric=fabric)
+        run = training.train(
+            experiment, folder, start_from=start, stop_after=stop_after, report=bar, fabric=fabric
+        )
     if fabric.global_rank == 0:
         print_scores(run)
 
