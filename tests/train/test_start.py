@@ -68,7 +68,7 @@ def test_a_distilled_student_begins_fresh(smoke, base):
 
 
 @pytest.mark.notebook  # trains
-@pytest.mark.parametrize("row", ["daformer", "cra", "distillation"])
+@pytest.mark.parametrize("row", ["daformer", "cra"])
 def test_it_resumes_to_the_bit_without_the_first_run(smoke, base, tmp_path, row):
     experiment = started(smoke, row, base)
     whole = train(experiment, tmp_path / "whole", start_from=base)
@@ -102,13 +102,13 @@ def test_a_run_is_found_by_its_key_wherever_it_lies_beside(smoke, base, tmp_path
     experiment = started(smoke, "cra", base)
     found = find_start(experiment, tmp_path / "new")
     assert found.folder.parent == tmp_path / "deeper"
-    with pytest.raises(FileNotFoundError, match="no run with key 00000000 in .*--start-from"):
+    with pytest.raises(FileNotFoundError, match=r"no run with key 00000000 in .*--start-from"):
         run_with_key("00000000", tmp_path)
 
 
 def test_what_does_not_fit_is_refused_in_a_sentence(smoke, base, tmp_path):
     new = tmp_path / "new"
-    with pytest.raises(ValueError, match="cra goes on from a finished run: .*--start-from"):
+    with pytest.raises(ValueError, match=r"cra goes on from a finished run: .*--start-from"):
         find_start(smoke("cra"), new)
     assert find_start(smoke("daformer"), new) is None
     other = started(smoke, "cra", base).changed(model={"decoder": "segformer"})
@@ -118,7 +118,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(smoke, base, tmp_path):
     with pytest.raises(ValueError, match="has encoder tiny_mit, not tiny_resnet: start from"):
         find_start(other, new, base)
     wrong = smoke("cra").changed(train={"start_from": "0123abcd"})
-    with pytest.raises(ValueError, match="and train.start_from says 0123abcd"):
+    with pytest.raises(ValueError, match=r"and train.start_from says 0123abcd"):
         find_start(wrong, new, base)
     cut = tmp_path / base.folder.name
     shutil.copytree(base.folder, cut)
@@ -132,5 +132,5 @@ def test_other_classes_are_refused(smoke, base, tmp_path):
     save_spec(THREE_CLASSES, spec)
     other = started(smoke, "cra", base)
     other = other.changed(data={"source": str(spec), "target": str(spec)})
-    with pytest.raises(ValueError, match="has classes road, .*same encoder, decoder and classes"):
+    with pytest.raises(ValueError, match=r"has classes road, .*same encoder, decoder and classes"):
         find_start(other, tmp_path / "new", base)
