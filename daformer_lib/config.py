@@ -79,6 +79,7 @@ class DataConfig:
     rcs_max_loads: int = 11  # crops tried until one holds enough; the last is accepted
     cat_max_ratio: float | None = 0.75  # largest share of one class in a labelled crop
     photometric: bool = False  # colour distortion in the loader (source-only and oracle rows)
+    target_scale: tuple[float, float] | None = None  # limits of the target images' random size
     max_source_images: int | None = None
     max_target_images: int | None = None
     cache_bytes: int = 0  # decoded images kept in memory
@@ -92,6 +93,11 @@ class DataConfig:
             f"try {max(32, height // 32 * 32)}x{max(32, width // 32 * 32)}",
         )
         _require(self.batch_size > 0, f"batch_size {self.batch_size} must be positive")
+        limits = self.target_scale
+        _require(
+            limits is None or 0 < limits[0] <= limits[1] < math.inf,
+            f"target_scale {limits} must be two positive numbers, the smaller first, or None",
+        )
         _require(self.rcs_max_loads > 0, f"rcs_max_loads {self.rcs_max_loads} must be positive")
         for name in ("rcs_min_pixels", "rcs_min_crop_pixels", "cache_bytes"):
             value = getattr(self, name)
@@ -374,7 +380,8 @@ class Experiment:
     def from_dict(cls, values: dict[str, Any]) -> Experiment:
         built = {key: make(**values[key]) for key, make in SECTIONS.items()}
         # JSON knows only lists.
-        built["data"] = dataclasses.replace(built["data"], crop=tuple(values["data"]["crop"]))
+        pairs = {k: tuple(v) for k, v in values["data"].items() if isinstance(v, list)}
+        built["data"] = dataclasses.replace(built["data"], **pairs)
         splits = tuple(values["train"]["final_splits"])
         built["train"] = dataclasses.replace(built["train"], final_splits=splits)
         added = values.get("methods", {})
@@ -401,6 +408,8 @@ class Experiment:
             values["train"].pop("accumulate")
         if values["train"]["start_from"] is None:
             values["train"].pop("start_from")
+        if values["data"]["target_scale"] is None:
+            values["data"].pop("target_scale")
         if values["model"]["pretrained"] == "weak":  # one thing, two names
             values["model"]["pretrained"] = "shipped"
         if values["uda"]["teacher_statistics"] == "batch":
