@@ -21,6 +21,7 @@ from daformer_lib.means import percent
 from daformer_lib.progress import Progress
 from daformer_lib.ranks import Ranks
 from daformer_lib.runs import Run, recipes
+from daformer_lib.runs.recipes.lengths import length_settings
 from daformer_lib.runs.recipes.settings import with_settings
 from daformer_lib.stopping import end_with_parent
 
@@ -35,6 +36,7 @@ def train(
     data_root: str | None = None,
     output_dir: Path = Path("runs/train"),
     start_from: Path | None = None,
+    steps: int | None = None,
     stop_after: int | None = None,
     devices: int | None = None,
     nodes: int | None = None,
@@ -48,6 +50,8 @@ def train(
             ignored. What meets what is printed first (docs/use/public-data.md).
         start_from: folder of a finished run. Student and teacher begin with its teacher's weights
             (its student's, where it has no teacher); optimizer and schedule begin anew.
+        steps: length of the run; warm-up, memory and evaluations follow it, where neither the row
+            nor --set says otherwise (docs/use/short-runs.md). By default the profile's.
         devices, nodes: GPUs (without one: processes) on each machine, and machines; by default what
             torchrun says, else one. See docs/use/scaling.md.
         settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
@@ -70,7 +74,8 @@ def train(
     start = None if start_from is None else Run(start_from)
     if start:
         experiment = experiment.changed(train={"start_from": start.experiment.key})
-    experiment = with_settings(experiment, settings)
+    lengths = length_settings(experiment, profile, steps)
+    experiment = with_settings(experiment, (*lengths, *settings))
     # All that can be wrong is looked at before data are drawn or converted, which may take hours.
     require_steps(stop_after)
     if not is_finished(experiment, output_dir):
