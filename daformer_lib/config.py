@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
@@ -84,6 +85,7 @@ class DataConfig:
     rcs_max_loads: int = 11  # crops tried until one holds enough; the last is accepted
     cat_max_ratio: float | None = 0.75  # largest share of one class in a labelled crop
     photometric: bool = False  # colour distortion in the loader (source-only and oracle rows)
+    target_scale: tuple[float, float] | None = None  # limits of the target images' random size
     max_source_images: int | None = None
     max_target_images: int | None = None
     cache_bytes: int = 0  # decoded images kept in memory
@@ -97,6 +99,11 @@ class DataConfig:
             f"try {max(32, height // 32 * 32)}x{max(32, width // 32 * 32)}",
         )
         _require(self.batch_size > 0, f"batch_size {self.batch_size} must be positive")
+        limits = self.target_scale
+        _require(
+            limits is None or 0 < limits[0] <= limits[1] < math.inf,
+            f"target_scale {limits} must be two positive numbers, the smaller first, or None",
+        )
         _require(self.rcs_max_loads > 0, f"rcs_max_loads {self.rcs_max_loads} must be positive")
         for name in ("rcs_min_pixels", "rcs_min_crop_pixels", "cache_bytes"):
             value = getattr(self, name)
@@ -196,8 +203,81 @@ class MICConfig:
         )
 
 
+@dataclass(frozen=True)
+class CRAConfig:
+    """Cross-Region Adaptation (uda/methods/cra.py), which goes on from a finished run."""
+
+    threshold: float = 0.19  # share of the greatest entropy, log C, up to which a pixel is trusted
+    rare_share: float = 0.01  # a class with less of all predicted pixels is rare
+    rare_factor: float = 0.5  # of the entropy where a rare class is predicted; 1 = as all others
+    temperature: float = 1.8  # the student's logits are divided by it
+    clip: float = 0.9  # largest entry of a soft label
+    weight: float = 0.001  # of the adversarial loss; 0 = the trusted labels alone
+    width: int = 256  # channels of the discriminator's first layer
+    lr: float = 1e-4  # of the discriminator
+    horizon: float = 1.5625  # where its rate would be 0, in lengths of the run: 62,500 of 40,000
+    # target: the trusted region's labels and no source, as in the paper; daformer: its whole step
+    # stays, and the discriminator with the adversarial loss comes beside it.
+    step: Literal["target", "daformer"] = "target"
+
+    needs_start = True  # no field: not a setting
+
+    def __post_init__(self) -> None:
+        for name in ("threshold", "rare_share", "rare_factor", "clip"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"cra.{name} {value} must lie in [0, 1]")
+        _require_finite("cra.weight", self.weight)
+        for name in ("temperature", "lr"):
+            value = getattr(self, name)
+            _require(0 < value < math.inf, f"cra.{name} {value} must be positive, and finite")
+        _require(self.width >= 2, f"cra.width {self.width} must be at least 2")
+        _require(self.horizon >= 1, f"cra.horizon {self.horizon} must be at least 1")
+        known = ("target", "daformer")
+        _require(self.step in known, f"cra.step {self.step!r} must be one of {list(known)}")
+
+    def check(self, experiment: Experiment) -> None:
+        """Raises ValueError where the rest of an experiment does not fit."""
+        _require_uda("cra", experiment)
+        if self.step == "target":
+            _require_target_alone("cra", experiment, "; or take cra.step=daformer")
+
+
+@dataclass(frozen=True)
+class DistillationConfig:
+    """Self-distillation of a finished run (uda/methods/distillation.py); nothing to set."""
+
+    needs_start = True  # no field: not a setting
+
+    def check(self, experiment: Experiment) -> None:
+        """Raises ValueError where the rest of an experiment does not fit."""
+        _require_uda("distillation", experiment)
+        _require_target_alone("distillation", experiment)
+
+
+def _require_uda(method: str, experiment: Experiment) -> None:
+    _require(
+        experiment.needs.target_images,
+        f"{method} learns from target images, which mode {experiment.mode!r} does not see; take "
+        "mode 'uda'",
+    )
+
+
+def _require_target_alone(method: str, experiment: Experiment, way_out: str = "") -> None:
+    others = [name for name in experiment.methods if name != method]
+    _require(not others, f"{method} stands alone, without {', '.join(others)}{way_out}")
+    weight = experiment.uda.fd_weight
+    _require(
+        weight == 0,
+        f"{method} sees no source image, so uda.fd_weight {weight} must be 0{way_out}",
+    )
+
+
 # Settings of the methods that can be added to a mode's own (uda/methods), by their name there.
-METHOD_SETTINGS: dict[str, type] = {"mic": MICConfig}
+METHOD_SETTINGS: dict[str, type] = {
+    "mic": MICConfig,
+    "cra": CRAConfig,
+    "distillation": DistillationConfig,
+}
 
 
 @dataclass(frozen=True)
@@ -221,6 +301,8 @@ class OptimConfig:
 class TrainConfig:
     steps: int = 40_000
     seed: int = 0
+    # Key of the finished run whose weights are the beginning (its teacher's where it has one).
+    start_from: str | None = None
     log_every: int = 50  # steps
     eval_every: int = 4000  # steps; the last step is always evaluated
     checkpoint_every: int = 2000  # steps
@@ -241,6 +323,12 @@ class TrainConfig:
         for name in ("steps", "log_every", "eval_every", "checkpoint_every", "accumulate"):
             _require(getattr(self, name) > 0, f"{name} {getattr(self, name)} must be positive")
         _require(self.seed >= 0, f"seed {self.seed} must not be negative")
+        start = self.start_from
+        _require(
+            start is None or re.fullmatch("[0-9a-f]{8}", start) is not None,
+            f"train.start_from {start!r} must be a run's key, the eight hex digits at the end of "
+            "its folder's name; --start-from takes the folder itself",
+        )
         for name in ("snapshot_every", "snapshot_images"):
             _require(getattr(self, name) >= 0, f"{name} {getattr(self, name)} must not be negative")
         limit = self.max_eval_images
@@ -285,6 +373,11 @@ class Experiment:
     def needs(self) -> Needs:
         return NEEDS[self.mode]
 
+    @property
+    def needs_start(self) -> bool:
+        """Whether a method of it goes on from a finished run."""
+        return any(getattr(settings, "needs_start", False) for settings in self.methods.values())
+
     def to_dict(self) -> dict[str, Any]:
         values = dataclasses.asdict(self)
         if not self.methods:  # as it was before there were any
@@ -295,7 +388,8 @@ class Experiment:
     def from_dict(cls, values: dict[str, Any]) -> Experiment:
         built = {key: make(**values[key]) for key, make in SECTIONS.items()}
         # JSON knows only lists.
-        built["data"] = dataclasses.replace(built["data"], crop=tuple(values["data"]["crop"]))
+        pairs = {k: tuple(v) for k, v in values["data"].items() if isinstance(v, list)}
+        built["data"] = dataclasses.replace(built["data"], **pairs)
         splits = tuple(values["train"]["final_splits"])
         built["train"] = dataclasses.replace(built["train"], final_splits=splits)
         added = values.get("methods", {})
@@ -320,6 +414,10 @@ class Experiment:
             values["data"].pop(place)
         if values["train"]["accumulate"] == 1:  # as it was before there was a choice
             values["train"].pop("accumulate")
+        if values["train"]["start_from"] is None:
+            values["train"].pop("start_from")
+        if values["data"]["target_scale"] is None:
+            values["data"].pop("target_scale")
         if values["model"]["pretrained"] == "weak":  # one thing, two names
             values["model"]["pretrained"] = "shipped"
         if not values["model"]["frozen_norm"]:

@@ -40,6 +40,7 @@ def train(
     classes: Classes = "own",
     data_root: DataRoot = None,
     output_dir: Path = Path("runs/train"),
+    start_from: Path | None = None,
     steps: int | None = None,
     stop_after: int | None = None,
     devices: int | None = None,
@@ -56,6 +57,8 @@ def train(
         classes: common: of --source and --target only the classes that both have; the rest is
             ignored. What meets what is printed first (docs/use/public-data.md).
         output_dir: gets a folder for the run, named after row, seed and key.
+        start_from: folder of a finished run. Student and teacher begin with its teacher's weights
+            (its student's, where it has no teacher); optimizer and schedule begin anew.
         steps: length of the run; warm-up, memory and evaluations follow it, where neither the row
             nor --set says otherwise (docs/use/short-runs.md). By default the profile's.
         stop_after: save and end at this step, as if stopped there; by default none.
@@ -73,18 +76,22 @@ def train(
         start_processes,
     )
     from daformer_lib.train.loop import require_steps
-    from daformer_lib.train.trainable import require_trainable
+    from daformer_lib.train.trainable import find_start, require_trainable
 
     if classes == "common":
         root = data_root or recipes.default_root(profile)
         source, target = with_common_classes(source, target, root, output_dir / "specs")
     experiment = recipes.experiment(row, profile, seed, source, target, data_root)
+    start = None if start_from is None else Run(start_from)
+    if start:
+        experiment = experiment.changed(train={"start_from": start.experiment.key})
     lengths = length_settings(experiment, profile, steps)
     experiment = with_settings(experiment, (*lengths, *settings))
     # All that can be wrong is looked at before data are drawn or converted, which may take hours.
     require_steps(stop_after)
     if not is_finished(experiment, output_dir):
         require_trainable(experiment)
+        find_start(experiment, run_folder(experiment, output_dir), start)
     fabric = default_fabric(experiment, devices, nodes)
     # Before the start a launcher's environment knows the number of processes, or the options do.
     world = max(fabric.world_size, (devices or 1) * (nodes or 1))
@@ -94,7 +101,9 @@ def train(
     folder = run_folder(experiment, output_dir)
     start_processes(fabric)
     with Progress(experiment.train.steps, row, look="quiet" if fabric.global_rank else None) as bar:
-        run = training.train(experiment, folder, stop_after=stop_after, report=bar, fabric=fabric)
+        run = training.train(
+            experiment, folder, start_from=start, stop_after=stop_after, report=bar, fabric=fabric
+        )
     if fabric.global_rank == 0:
         print_scores(run)
 

@@ -287,9 +287,12 @@ def evaluation_samples(
         yield dataset.load_for_evaluation(int(i))
 
 
-def unlabelled_images(experiment: Experiment, limit: int) -> Iterator[Tensor]:
-    """Up to `limit` of the target's training images (3, h, w), without a look at a label."""
+def unlabelled_images(
+    experiment: Experiment, limit: int | None, ranks: Ranks = ALONE
+) -> Iterator[Tensor]:
+    """Up to `limit` of the target's training images (3, h, w), without a look at a label; of these
+    every rank's own share."""
     data = experiment.data
     dataset = SegmentationDataset(get_spec(data.target), data.data_root, "train", False, limit)
-    for i in range(len(dataset)):
+    for i in range(ranks.rank, len(dataset), ranks.world):
         yield transforms.to_tensors(dataset.load(i)[0], None)[0]

@@ -113,6 +113,9 @@ class UnlabelledStream:
         if index is None:
             index = int(rng.integers(len(self.dataset)))
         image = self.dataset.load(index)[0]
+        if limits := self.config.target_scale:
+            scale = transforms.draw_scale(image.shape[:2], self.config.crop, limits, rng)
+            image = transforms.rescale_image(image, scale)
         image = transforms.draw_box(image.shape[:2], self.config.crop, rng).cut(image)
         if transforms.random_flip(rng):
             image = transforms.flip(image)

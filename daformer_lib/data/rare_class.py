@@ -9,7 +9,7 @@ Departs from the authors' code in two places. A class of which no image holds mo
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -127,3 +127,30 @@ def crop_until(
         if np.count_nonzero(label == wanted) > min_crop_pixels:
             return box, load
     return draw_box()[0], max_loads
+
+
+def class_balanced(
+    present: np.ndarray,  # (N, K) bool: which images show which classes
+    rng: np.random.RandomState,
+    sub_epoch: int = 3000,
+) -> Iterator[int]:
+    """Image numbers without end, as CRA's authors draw source images for its first stage.
+
+    A class is the likelier the seldomer images drawn so far showed it: 1 / log(1.01 + its share of
+    all presences since the sub-epoch began). Its images come in turn, shuffled when used up. Kept
+    of theirs: then the first of the new order is left out.
+    """
+    images = [np.flatnonzero(column) for column in present.T]
+    places = [0] * len(images)
+    while True:
+        shown = np.zeros(len(images))
+        for _ in range(sub_epoch):
+            weights = 1 / np.log(1.01 + shown / max(1, shown.sum()))
+            chosen = rng.choice(len(images), p=weights / weights.sum())
+            if places[chosen] == len(images[chosen]):
+                rng.shuffle(images[chosen])
+                places[chosen] = 1
+            image = int(images[chosen][places[chosen]])
+            places[chosen] += 1
+            shown += present[image]
+            yield image

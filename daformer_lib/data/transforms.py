@@ -13,6 +13,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from daformer_lib.batch import IMAGENET_MEAN, IMAGENET_STD
@@ -66,6 +67,36 @@ def _resize(array: np.ndarray, size: tuple[int, int], interpolation: int) -> np.
     if array.shape[1::-1] == tuple(size):
         return array
     return cv2.resize(array, size, interpolation=interpolation)
+
+
+def rescale_image(image: np.ndarray, scale: float) -> np.ndarray:
+    """(H, W, 3) uint8 -> the same, bicubic, as CRA's augmentation does; sides are rounded down."""
+    return np.asarray(Image.fromarray(image).resize(_scaled(image, scale), Image.BICUBIC))
+
+
+def rescale_label(label: np.ndarray, scale: float) -> np.ndarray:
+    """(H, W) uint8, nearest, to the size of the rescaled image."""
+    return np.asarray(Image.fromarray(label).resize(_scaled(label, scale), Image.NEAREST))
+
+
+def rescale_map(values: np.ndarray, scale: float) -> np.ndarray:
+    """(H, W) float32, such as an entropy, bilinear, to the size of the rescaled image."""
+    return cv2.resize(values, _scaled(values, scale), interpolation=cv2.INTER_LINEAR)
+
+
+def _scaled(array: np.ndarray, scale: float) -> tuple[int, int]:
+    return int(scale * array.shape[1]), int(scale * array.shape[0])
+
+
+def draw_scale(
+    size: tuple[int, int],
+    crop: tuple[int, int],
+    limits: tuple[float, float],
+    rng: np.random.Generator,
+) -> float:
+    """Uniform within the limits, but so large that the crop is filled; sizes: (height, width)."""
+    needed = max(part / side for part, side in zip(crop, size, strict=True))
+    return max(rng.uniform(*limits), np.nextafter(needed, np.inf))
 
 
 def draw_box(size: tuple[int, int], crop: tuple[int, int], rng: np.random.Generator) -> Box:

@@ -8,6 +8,8 @@ metrics.csv       step, rate, losses and confidence, every log_every steps
 evals.json        scores of student and teacher at each evaluation
 health.json       what was seen of the adaptation without target labels, at each evaluation
 snapshots/        step_000800.npz: labels and confidence of teacher and student, fixed images
+start.pt          the weights that it began with, of a run that goes on from another one; until it
+                  is complete
 checkpoints/      last.pt: everything needed to go on; previous.pt, until the run is complete
 tb/               TensorBoard: loss/, lr/, pseudo-label/, score/, health/
 result.json       written last: its presence means the run is complete
@@ -31,7 +33,7 @@ from daformer_lib.evaluate import Scores
 from daformer_lib.files import read_json, write_json
 from daformer_lib.foreign_files import foreign
 from daformer_lib.means import json_number
-from daformer_lib.runs.checkpoint_files import newest_checkpoint
+from daformer_lib.runs.checkpoint_files import load_checkpoint, newest_checkpoint
 from daformer_lib.specs import (
     JOIN,
     DatasetSpec,
@@ -43,7 +45,7 @@ from daformer_lib.specs import (
 from daformer_lib.texts import nearest
 
 T = TypeVar("T")
-HEALTH = "health.json"
+HEALTH, START = "health.json", "start.pt"
 
 
 def write_config(folder: Path, experiment: Experiment) -> None:
@@ -250,6 +252,16 @@ class Run:
             raise KeyError(f"{self.folder} has no teacher: its mode is {self.experiment.mode}")
         return weights
 
+    def weights_to_start_from(self) -> dict[str, torch.Tensor]:
+        """The teacher's, and the student's of a run that has no teacher."""
+        state = self._checkpoint()
+        return state.get("teacher", state["student"])
+
+    def start_weights(self) -> dict[str, torch.Tensor] | None:
+        """Those that this run began with, copied from another one; None where it did not."""
+        path = self.folder / START
+        return load_checkpoint(path) if path.exists() else None
+
     def _checkpoint(self) -> dict[str, Any]:
         return newest_checkpoint(self.folder)
 
@@ -286,6 +298,19 @@ def runs_in(folder: Path) -> list[Run]:
     """Runs in a folder and in the folders in it, by name."""
     found = [p.parent for depth in ("*", "*/*") for p in folder.glob(f"{depth}/config.json")]
     return [Run(place) for place in sorted(found)]
+
+
+def run_with_key(key: str, folder: Path) -> Run:
+    """The run of that key in a folder or in the folders in it; FileNotFoundError if there is none.
+
+    Of several, as of two names for one experiment, a complete one.
+    """
+    found = [run for run in runs_in(folder) if run.folder.name.endswith(f"-{key}")]
+    if not found:
+        raise FileNotFoundError(
+            f"no run with key {key} in {folder}: name the run's folder with --start-from"
+        )
+    return max(found, key=lambda run: run.is_complete)
 
 
 def is_finished(experiment: Experiment, folder: str | Path) -> bool:

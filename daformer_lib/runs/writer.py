@@ -16,7 +16,9 @@ from daformer_lib.files import read_json, remove_leftovers, write_atomic, write_
 from daformer_lib.runs.checkpoint_files import checkpoint_paths
 from daformer_lib.runs.folder import (
     HEALTH,
+    START,
     Evaluation,
+    Run,
     Snapshot,
     curve_points,
     health_points,
@@ -46,6 +48,12 @@ class RunWriter:
                     "has changed makes another run"
                 )
         write_config(self.folder, experiment)
+
+    def keep_start(self, run: Run) -> None:
+        """Copy the weights that this run begins with: other machines and later starts have them."""
+        data = io.BytesIO()
+        torch.save(run.weights_to_start_from(), data)
+        write_atomic(self.folder / START, data.getvalue())
 
     def rewind(self, step: int) -> None:
         """Forget rows and evaluations after `step`: the run goes on from its checkpoint."""
@@ -132,4 +140,5 @@ class RunWriter:
     def finish(self, result: dict[str, Any]) -> None:
         """Nothing goes on from here, so one checkpoint is enough."""
         self.previous_path.unlink(missing_ok=True)
+        (self.folder / START).unlink(missing_ok=True)
         write_json(self.folder / "result.json", result)

@@ -17,7 +17,7 @@ from daformer_lib.runs.results import read_entries, write_results
 from daformer_lib.studies.live import LiveTable
 from daformer_lib.studies.notebook_runs import NotebookPlan
 from daformer_lib.studies.tables import write_pages
-from daformer_lib.train.trainable import require_trainable
+from daformer_lib.train.trainable import find_start, require_trainable
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ def require_startable(study: Study, way: Way, wanted: list[Experiment]) -> None:
     missing = {e.name: e for e in wanted if not is_finished(e, study.plan.output_dir)}
     for one in missing.values():  # of each row: seeds change nothing that could be wrong
         require_trainable(one)
+        find_start(one, run_folder(one, study.plan.output_dir))
 
 
 def train_study(study: Study, way: Way, wanted: list[Experiment]) -> tuple[list[Run], list[str]]:

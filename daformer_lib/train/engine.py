@@ -57,7 +57,8 @@ class FabricEngine:
         self, network: nn.Module, optimizer: torch.optim.Optimizer
     ) -> tuple[nn.Module, torch.optim.Optimizer]:
         student, optimizer = self.fabric.setup(network, optimizer)
-        student.mark_forward_method("auxiliary")
+        for beside in ("auxiliary", "with_final_feature"):  # the student's calls beside forward
+            student.mark_forward_method(beside)
         return student, optimizer
 
     def backward(self, loss: Tensor) -> None:

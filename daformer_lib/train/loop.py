@@ -18,6 +18,7 @@ from lightning.fabric import Fabric
 from daformer_lib.batch import TrainBatch
 from daformer_lib.config import Experiment
 from daformer_lib.data.changes.run_data import note_data
+from daformer_lib.data.datasets import unlabelled_images
 from daformer_lib.data.loaders import training_batches
 from daformer_lib.machine import keep_memory, machine
 from daformer_lib.means import json_number
@@ -42,6 +43,7 @@ from daformer_lib.train.engine import (
 )
 from daformer_lib.train.health import HealthWatch
 from daformer_lib.train.step import Diverged, Learner, build_learner, training_step
+from daformer_lib.train.trainable import find_start
 from daformer_lib.train.watching import Evaluator, LossLog, tensorboard
 
 
@@ -49,6 +51,7 @@ def train(
     experiment: Experiment,
     folder: str | Path,
     *,
+    start_from: Run | None = None,
     stop_after: int | None = None,
     report: Report = silent,
     fabric: Fabric | None = None,
@@ -57,6 +60,8 @@ def train(
 
     Args:
         folder: the run's folder (see `runs/folder.py`).
+        start_from: the finished run that `train.start_from` names; by default it is looked for
+            beside the folder. Its weights are copied, so later starts need it no more.
         stop_after: end (with a checkpoint) once this many steps are done; the schedule keeps the
             experiment's own length.
         report: called with (steps done, steps, a short line).
@@ -76,12 +81,13 @@ def train(
     keep_memory(fabric.device)
     # A second training waits for the lock, then finds the run complete.
     with run_lock(folder, fabric), StopRequest() as stop:
-        return _train(experiment, folder, stop_after, report, fabric, stop)
+        return _train(experiment, folder, start_from, stop_after, report, fabric, stop)
 
 
 def _train(
     experiment: Experiment,
     folder: Path,
+    start_from: Run | None,
     stop_after: int | None,
     report: Report,
     fabric: Fabric,
@@ -91,10 +97,15 @@ def _train(
     writer = open_writer(folder, experiment, fabric)
     if ranks.rank == 0:
         note_data(folder, experiment)
+        if found := find_start(experiment, folder, start_from):
+            writer.keep_start(found)
     if fabric.broadcast(Run(folder).is_complete):
         return Run(folder)
     engine = FabricEngine(fabric)
-    learner = build_learner(experiment, engine)
+    learner = build_learner(experiment, engine, Run(folder).start_weights())
+    if learner.method.survey:
+        limit = experiment.data.max_target_images
+        learner.method.survey(unlabelled_images(experiment, limit, ranks), ranks)
     log = LossLog(experiment.train.log_every)
     health = None
     if experiment.train.health:
@@ -142,7 +153,7 @@ def require_steps(stop_after: int | None) -> None:
 
 def require_finite_weights(learner: Learner, done: int) -> None:
     """Asked before anything is kept: a checkpoint with NaN in it could never go on."""
-    for model, names in broken_weights(learner.models).items():
+    for model, names in broken_weights({**learner.models, **learner.trained}).items():
         raise Diverged(
             f"after step {done}: {len(names)} weight tensors of the {model} are not finite "
             f"(first: {names[0]}), so nothing was saved; the learning rate is likely too high: "
@@ -185,6 +196,11 @@ def resumable_state(
         state["tally"] = health.tally.state()
     if more := learner.method.models:
         state["models"] = {name: model.state_dict() for name, model in more.items()}
+    if beside := learner.method.trained:
+        state["trained"] = {
+            name: {"network": one.network.state_dict(), "optimizer": one.optimizer.state_dict()}
+            for name, one in beside.items()
+        }
     return state
 
 
@@ -202,6 +218,9 @@ def restore(
         learner.method.teacher.model.load_state_dict(state["teacher"])
     for name, model in learner.method.models.items():
         model.load_state_dict(state["models"][name])
+    for name, one in learner.method.trained.items():
+        one.network.load_state_dict(state["trained"][name]["network"])
+        one.optimizer.load_state_dict(state["trained"][name]["optimizer"])
     log.load(state["log"])
     if health and "tally" in state:  # a checkpoint of earlier code has none
         health.tally.load(state["tally"])

@@ -6,7 +6,7 @@ parts, in several processes) and the check for numbers that went wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from daformer_lib.batch import TrainBatch
 from daformer_lib.config import Experiment
 from daformer_lib.models import Segmentor, build_segmentor
+from daformer_lib.models.checkpoints import load_own
 from daformer_lib.models.tuning import tune
 from daformer_lib.train.divergence import likely_cause
 from daformer_lib.train.engine import (
@@ -52,16 +53,35 @@ class Learner:
 
     @property
     def all_models(self) -> dict[str, nn.Module]:
-        """What a loss is made with: also the frozen encoder of the feature distance."""
-        return {**self.models, **self.method.frozen}
+        """What a loss is made with: also what is frozen, such as the feature distance's encoder,
+        and what learns beside the student."""
+        return {**self.models, **self.trained, **self.method.frozen}
+
+    @property
+    def trained(self) -> dict[str, nn.Module]:
+        """What learns beside the student and is not scored."""
+        return {name: one.network for name, one in self.method.trained.items()}
 
 
-def build_learner(experiment: Experiment, engine: Engine) -> Learner:
-    """Networks and optimizer at step 0; the seed decides them, and dropout from here on."""
+def build_learner(
+    experiment: Experiment, engine: Engine, start: Mapping[str, Tensor] | None = None
+) -> Learner:
+    """Networks and optimizer at step 0; the seed decides them, and dropout from here on.
+
+    Args:
+        start: weights of a finished run, for the student and all that begins as its copy. The
+            feature distance keeps the pretrained encoder.
+    """
     torch.manual_seed(experiment.train.seed)
     network = build_segmentor(experiment.model)
     network = share_batchnorm(network, engine.ranks, engine.device)
     method = build_method(experiment, network)
+    if start is not None:
+        own = [] if method.starts_fresh else [network, *method.scored.values()]
+        for model in (*own, *method.kept.values()):
+            load_own(model, dict(start), f"the start of {experiment.name}")
+    for one in method.trained.values():
+        one.network.to(engine.device)
     beside = [*method.scored.values(), *method.frozen.values()]
     for model in beside:
         model.to(engine.device)
@@ -85,6 +105,10 @@ def training_step(
     seed_dropout(config.seed, step, engine.ranks)
     set_learning_rates(learner.optimizer, step, config.steps, experiment.optim)
     learner.optimizer.zero_grad(set_to_none=True)
+    for one in method.trained.values():
+        one.optimizer.zero_grad(set_to_none=True)
+        for group in one.optimizer.param_groups:
+            group["lr"] = one.rate(step)
     for prepare in method.before:  # DAFormer's teacher takes its average here
         prepare(learner.network, step)
     turn = turn_of(learner, experiment, step, batch, engine)
@@ -103,6 +127,9 @@ def training_step(
     losses = average_losses(losses, engine.ranks)
     check_finite(losses, step, batch, lambda: blame(learner, experiment, step, batch))
     learner.optimizer.step()
+    for one in method.trained.values():  # the engine exchanges the student's gradient alone
+        engine.ranks.average_([p.grad for p in one.network.parameters() if p.grad is not None])
+        one.optimizer.step()
     for observe in learner.observers:
         observe(batch, turn)
     if "pseudo" in turn.seen:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import torch
 
 from daformer_lib.config import Experiment
 from daformer_lib.models import build_segmentor
+from daformer_lib.runs import Run
+from daformer_lib.runs.folder import START, run_with_key
 from daformer_lib.specs import check_same_classes, get_spec, get_specs
 
 
@@ -33,3 +36,51 @@ def require_trainable(experiment: Experiment) -> None:
     with torch.device("meta"), warnings.catch_warnings():  # shapes alone: quick, whatever its size
         warnings.filterwarnings("ignore", "for .* a meta parameter in the current model")
         build_segmentor(experiment.model)
+
+
+def find_start(experiment: Experiment, folder: Path, start_from: Run | None = None) -> Run | None:
+    """The finished run whose weights an experiment in `folder` begins with; None where it needs
+    none, or has them already.
+
+    Args:
+        start_from: by default the run of that key beside `folder`.
+
+    Raises:
+        ValueError: no run is named where a method needs one; or it is not finished, another one
+        than the experiment's, or does not fit. FileNotFoundError: it is not there.
+    """
+    key = experiment.train.start_from
+    if key is None:
+        if experiment.needs_start:
+            raise ValueError(
+                f"{experiment.name} goes on from a finished run: name its folder with --start-from"
+            )
+        return None
+    if (folder / START).exists() or (folder / "result.json").exists():
+        return None
+    run = start_from or run_with_key(key, folder.parent)
+    require_fitting_start(experiment, run)
+    return run
+
+
+def require_fitting_start(experiment: Experiment, run: Run) -> None:
+    """Raises ValueError unless the run is finished and its networks are like the experiment's."""
+    model, other, key = experiment.model, run.experiment.model, experiment.train.start_from
+    if run.experiment.key != key:
+        raise ValueError(
+            f"{run.folder} has key {run.experiment.key}, and train.start_from says {key}; name the "
+            "folder of that run"
+        )
+    if not run.is_complete:
+        raise ValueError(f"{run.folder} is not finished; train it to its end, then start from it")
+    pairs = {
+        "encoder": (other.encoder, model.encoder),
+        "decoder": (other.decoder, model.decoder),
+        "classes": (", ".join(run.classes), ", ".join(get_spec(experiment.data.target).classes)),
+    }
+    for what, (theirs, ours) in pairs.items():
+        if theirs != ours:
+            raise ValueError(
+                f"{run.folder} has {what} {theirs}, not {ours}: start from a run of the same "
+                "encoder, decoder and classes"
+            )

@@ -8,11 +8,12 @@ other; those that build on it are in `uda/methods`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from daformer_lib.batch import Labelled, Unlabelled
@@ -67,6 +68,19 @@ class Objective:
 
 
 @dataclass
+class Trained:
+    """A network that learns beside the student, by an optimizer of its own.
+
+    Its losses are named beside the student's, in the same passes; what a loss must not teach is
+    detached where it is made.
+    """
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    rate: Callable[[int], float]  # the learning rate at a step
+
+
+@dataclass
 class Method:
     """All that a step must know of a method; made once, from an experiment and its network.
 
@@ -74,6 +88,11 @@ class Method:
         teacher: labels the target; scored and saved under that name.
         anchor: the frozen pretrained encoder of the feature distance.
         models: further networks by name, scored and saved as the teacher is.
+        trained: networks that learn beside the student by name: saved, not scored.
+        kept: frozen copies of the network that the run starts from, by name.
+        starts_fresh: only what is kept takes the weights of `train.start_from`.
+        survey: shown the target's training images (3, H, W) once, before the first step of each
+            start: this rank's share of them.
         before: called with the network and the step, before the step's first forward pass.
         supervision: the `Supervision` of a turn's forward passes, which may draw from the turn.
     """
@@ -82,6 +101,10 @@ class Method:
     teacher: Teacher | None = None
     anchor: ImageNetAnchor | None = None
     models: dict[str, nn.Module] = field(default_factory=dict)
+    trained: dict[str, Trained] = field(default_factory=dict)
+    kept: dict[str, nn.Module] = field(default_factory=dict)
+    starts_fresh: bool = False
+    survey: Callable[[Iterable[Tensor], Ranks], None] | None = None
     before: list[Callable[[nn.Module, int], None]] = field(default_factory=list)
     supervision: Callable[[Turn], Supervision] = lambda turn: supervise
 
@@ -94,7 +117,8 @@ class Method:
     @property
     def frozen(self) -> dict[str, nn.Module]:
         """What losses are made with and no step changes."""
-        return {} if self.anchor is None else {"ImageNet encoder": self.anchor.encoder}
+        anchor = {} if self.anchor is None else {"ImageNet encoder": self.anchor.encoder}
+        return {**anchor, **self.kept}
 
     def passes(self, parts: int) -> int:
         return parts * sum(objective.passes for objective in self.objectives)

@@ -82,16 +82,20 @@ class DAFormerDecoder(Decoder):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        self.width = width
         self.embed_layers = nn.ModuleList(embeddings)
         self.fuse_layer = fusion
         self.dropout = nn.Dropout2d(dropout)
         self.conv_seg = make_classifier(width, num_classes)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def final_feature(self, features: list[Tensor]) -> Tensor:
         embedded = [embed(f) for embed, f in zip(self.embed_layers, features, strict=True)]
         embedded = [resize_to(e, features[0]) for e in embedded]  # each (B, width, H/4, W/4)
         stack = torch.cat(embedded, dim=1)  # (B, 4 * width, H/4, W/4)
-        return self.conv_seg(self.dropout(self.fuse_layer(stack)))  # (B, K, h, w)
+        return self.fuse_layer(stack)  # (B, width, h, w)
+
+    def classify(self, feature: Tensor) -> Tensor:
+        return self.conv_seg(self.dropout(feature))  # (B, K, h, w)
 
 
 def linear_embeddings(channels: tuple[int, ...], width: int) -> list[nn.Module]:

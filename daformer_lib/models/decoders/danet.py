@@ -64,6 +64,7 @@ class DANetDecoder(Decoder):
         norm: bool = False,
     ) -> None:
         super().__init__()
+        self.width = width
         self.pam_in_conv = ConvBlock(in_channels, width, 3, norm=norm)
         self.pam = PositionAttention(width, key_channels)
         self.pam_out_conv = ConvBlock(width, width, 3, norm=norm)
@@ -81,9 +82,12 @@ class DANetDecoder(Decoder):
         channel = self.cam_out_conv(self.cam(self.cam_in_conv(x)))  # (B, width, h, w)
         return position, channel
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def final_feature(self, features: list[Tensor]) -> Tensor:
         position, channel = self._branches(features[-1])
-        return self.conv_seg(self.dropout(position + channel))  # (B, K, h, w)
+        return position + channel  # (B, width, h, w)
+
+    def classify(self, feature: Tensor) -> Tensor:
+        return self.conv_seg(self.dropout(feature))  # (B, K, h, w)
 
     def auxiliary(self, features: list[Tensor]) -> dict[str, Tensor]:
         """Logits of each branch alone. Computes the branches again, so that no state is kept."""

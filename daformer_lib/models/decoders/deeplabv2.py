@@ -27,9 +27,13 @@ class DeepLabV2Decoder(Decoder):
 
     def __init__(self, in_channels: int, num_classes: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
+        self.width = in_channels
         self.aspp_modules = nn.ModuleList(
             _Branch(in_channels, num_classes, dilation) for dilation in dilations
         )
 
-    def forward(self, features: list[Tensor]) -> Tensor:
-        return sum(branch(features[-1]) for branch in self.aspp_modules)  # (B, K, H/8, W/8)
+    def final_feature(self, features: list[Tensor]) -> Tensor:
+        return features[-1]  # (B, C_4, H/8, W/8): the encoder's own
+
+    def classify(self, feature: Tensor) -> Tensor:
+        return sum(branch(feature) for branch in self.aspp_modules)  # (B, K, H/8, W/8)

@@ -35,6 +35,7 @@ class DeepLabV3PlusDecoder(Decoder):
         enlarge_last: int = 1,
     ) -> None:
         super().__init__()
+        self.width = width
         self.enlarge_last = enlarge_last  # how many times the last feature is upsampled first
         self.image_pool = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), ConvBlock(channels[-1], width, norm=norm)
@@ -51,11 +52,13 @@ class DeepLabV3PlusDecoder(Decoder):
         self.dropout = nn.Dropout2d(dropout)
         self.conv_seg = make_classifier(width, num_classes)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def final_feature(self, features: list[Tensor]) -> Tensor:
         last = enlarge(features[-1], self.enlarge_last)  # (B, C_4, H/8, W/8)
         context = [resize_to(self.image_pool(last), last)]
         context += [branch(last) for branch in self.aspp_modules]
         x = self.bottleneck(torch.cat(context, dim=1))  # (B, width, H/8, W/8)
         low = self.c1_bottleneck(features[0])  # (B, low_width, H/4, W/4)
-        x = self.sep_bottleneck(torch.cat([resize_to(x, low), low], dim=1))
-        return self.conv_seg(self.dropout(x))  # (B, K, H/4, W/4)
+        return self.sep_bottleneck(torch.cat([resize_to(x, low), low], dim=1))
+
+    def classify(self, feature: Tensor) -> Tensor:
+        return self.conv_seg(self.dropout(feature))  # (B, K, H/4, W/4)

@@ -24,6 +24,7 @@ class ISANetDecoder(Decoder):
         norm: bool = False,
     ) -> None:
         super().__init__()
+        self.width = width
         self.in_conv = ConvBlock(in_channels, width, 3, norm=norm)
         self.window = window
         self.global_relation = SelfAttention(width, key_channels, key_convs=2, norm=norm)
@@ -32,8 +33,10 @@ class ISANetDecoder(Decoder):
         self.dropout = nn.Dropout2d(dropout)
         self.conv_seg = make_classifier(width, num_classes)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def final_feature(self, features: list[Tensor]) -> Tensor:
         x = self.in_conv(features[-1])  # (B, width, h, w)
         attended = interlaced(x, self.window, self.global_relation, self.local_relation)
-        x = self.out_conv(torch.cat([attended, x], dim=1))
-        return self.conv_seg(self.dropout(x))  # (B, K, h, w)
+        return self.out_conv(torch.cat([attended, x], dim=1))  # (B, width, h, w)
+
+    def classify(self, feature: Tensor) -> Tensor:
+        return self.conv_seg(self.dropout(feature))  # (B, K, h, w)

@@ -23,6 +23,7 @@ class SegFormerDecoder(Decoder):
         self, channels: tuple[int, ...], width: int, num_classes: int, dropout: float = 0.1
     ) -> None:
         super().__init__()
+        self.width = width
         self.linear_c = nn.ModuleList(LinearEmbedding(c, width) for c in channels)
         self.linear_fuse = ConvBlock(len(channels) * width, width)
         self.dropout = nn.Dropout2d(dropout)
@@ -31,8 +32,11 @@ class SegFormerDecoder(Decoder):
         # it is written and read like theirs, and distributed training does not wait for it.
         self.conv_seg = make_classifier(_UNUSED_WIDTH, num_classes).requires_grad_(False)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def final_feature(self, features: list[Tensor]) -> Tensor:
         embedded = [embed(f) for embed, f in zip(self.linear_c, features, strict=True)]
         embedded = [resize_to(e, features[0]) for e in embedded]  # each (B, width, H/4, W/4)
         stack = torch.cat(embedded, dim=1)  # (B, 4 * width, H/4, W/4)
-        return self.linear_pred(self.dropout(self.linear_fuse(stack)))  # (B, K, h, w)
+        return self.linear_fuse(stack)  # (B, width, h, w)
+
+    def classify(self, feature: Tensor) -> Tensor:
+        return self.linear_pred(self.dropout(feature))  # (B, K, h, w)

@@ -26,13 +26,17 @@ class TinyDAFormerDecoder(Decoder):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        self.width = width
         self.embed_layers = nn.ModuleList(linear_embeddings(channels, width))
         self.fuse = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
         self.context = context  # (B, width, h, w) -> (B, width, h, w), such as an ASPP
         self.dropout = nn.Dropout2d(dropout)
         self.conv_seg = make_classifier(width, num_classes)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def final_feature(self, features: list[Tensor]) -> Tensor:
         embedded = [embed(f) for embed, f in zip(self.embed_layers, features, strict=True)]
         fused = self.fuse(sum(resize_to(e, features[0]) for e in embedded))  # (B, width, h, w)
-        return self.conv_seg(self.dropout(self.context(fused)))  # (B, K, h, w)
+        return self.context(fused)  # (B, width, h, w)
+
+    def classify(self, feature: Tensor) -> Tensor:
+        return self.conv_seg(self.dropout(feature))  # (B, K, h, w)

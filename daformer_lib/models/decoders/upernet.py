@@ -18,6 +18,7 @@ class UPerNetDecoder(Decoder):
         self, channels: tuple[int, ...], width: int, num_classes: int, dropout: float = 0.1
     ) -> None:
         super().__init__()
+        self.width = width
         *lower, last = channels
         self.psp_modules = nn.ModuleList(
             nn.Sequential(nn.AdaptiveAvgPool2d(scale), ConvBlock(last, width))
@@ -34,7 +35,7 @@ class UPerNetDecoder(Decoder):
         pooled = [resize_to(module(x), x) for module in self.psp_modules]  # (B, width, h, w) each
         return self.bottleneck(torch.cat([x, *pooled], dim=1))
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def final_feature(self, features: list[Tensor]) -> Tensor:
         above = self._pyramid_pooling(features[-1])
         levels = [above]
         for feature, lateral, conv in zip(
@@ -44,4 +45,7 @@ class UPerNetDecoder(Decoder):
             above = side + resize_to(above, side)
             levels.insert(0, conv(above))
         stack = torch.cat([resize_to(level, levels[0]) for level in levels], dim=1)
-        return self.conv_seg(self.dropout(self.fpn_bottleneck(stack)))  # (B, K, H/4, W/4)
+        return self.fpn_bottleneck(stack)  # (B, width, H/4, W/4)
+
+    def classify(self, feature: Tensor) -> Tensor:
+        return self.conv_seg(self.dropout(feature))  # (B, K, H/4, W/4)

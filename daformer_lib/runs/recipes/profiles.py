@@ -96,6 +96,9 @@ PIECES: dict[str, dict[str, Changes]] = {
     "mini": {
         "rcs": {"data": {"rcs_temperature": RCS_TEMPERATURE}},
         "fd": {"uda": {"fd_weight": 0.02}},
+        # A discriminator as wide as the tiny decoder.
+        "cra": {"cra": {"width": 48}},
+        "cra_beside": {"cra": {"width": 48, "step": "daformer"}},
         "cnn": {"model": {"encoder": "tiny_resnet", "decoder": "deeplabv2"}},
         "danet": {"model": {"encoder": "tiny_resnet", "decoder": "danet"}},
         "isanet": {"model": {"encoder": "tiny_resnet", "decoder": "isanet"}},
@@ -107,6 +110,8 @@ PIECES: dict[str, dict[str, Changes]] = {
     "full": {
         "rcs": {"data": {"rcs_temperature": RCS_TEMPERATURE}},
         "fd": {"uda": {"fd_weight": 0.005}},
+        "cra": {"cra": {}},
+        "cra_beside": {"cra": {"step": "daformer"}},
         "cnn": {"model": _RESNET101 | {"decoder": "deeplabv2"}},
         "danet": {"model": _RESNET101 | {"decoder": "danet"}},
         "isanet": {"model": _RESNET101 | {"decoder": "isanet"}},

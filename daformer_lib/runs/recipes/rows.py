@@ -32,6 +32,11 @@ ROWS: dict[str, Changes] = {
     "daformer": {"use": ("rcs", "fd")},
     "fd_all": {"use": ("rcs", "fd"), "uda": {"fd_on": "all"}},
     "mic": {"use": ("rcs", "fd"), "mic": {}},
+    # Second stages: they go on from a finished run (--start-from).
+    "cra": {"use": ("cra",)},
+    "cra_no_adversary": {"use": ("cra",), "cra": {"weight": 0.0}},
+    "cra_daformer": {"use": ("rcs", "fd", "cra_beside")},
+    "distillation": {"distillation": {}},
     "no_warmup": {"use": ("rcs", "fd"), "optim": {"warmup_steps": 0}},
     "short_memory": {"use": ("rcs", "fd"), "uda": {"ema_decay": 0.9}},
     # Table 4: the warm-up under self-training, as the paper has it.
@@ -55,6 +60,10 @@ TITLES = {
     "daformer": "DAFormer",
     "fd_all": "FD on all classes",
     "mic": "DAFormer + MIC",
+    "cra": "CRA",
+    "cra_no_adversary": "CRA without adversary",
+    "cra_daformer": "CRA beside DAFormer",
+    "distillation": "self-distillation",
     "no_warmup": "without warm-up",
     "short_memory": "short memory",
     "self_training_no_warmup": "self-training without warm-up",

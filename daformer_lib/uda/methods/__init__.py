@@ -12,6 +12,8 @@ from torch import nn
 
 from daformer_lib.config import Experiment, Mode
 from daformer_lib.uda.method import Method, daformer_method, source_method
+from daformer_lib.uda.methods.cra import add_cra
+from daformer_lib.uda.methods.distillation import add_distillation
 from daformer_lib.uda.methods.mic import add_mic
 
 BASES: dict[Mode, Callable[[Experiment, nn.Module], Method]] = {
@@ -20,7 +22,11 @@ BASES: dict[Mode, Callable[[Experiment, nn.Module], Method]] = {
     "uda": daformer_method,
 }
 # Name in `Experiment.methods` -> changes the method that is there so far, in place.
-METHODS: dict[str, Callable[[Method, Experiment, nn.Module], None]] = {"mic": add_mic}
+METHODS: dict[str, Callable[[Method, Experiment, nn.Module], None]] = {
+    "mic": add_mic,
+    "cra": add_cra,
+    "distillation": add_distillation,
+}
 
 
 def build_method(experiment: Experiment, network: nn.Module) -> Method:
