@@ -9,10 +9,14 @@ import torch
 from daformer_lib.config import Experiment
 from daformer_lib.models import build_segmentor
 from daformer_lib.specs import check_same_classes, get_spec, get_specs
+from daformer_lib.train.optim import parameter_groups
 
 
-def require_trainable(experiment: Experiment) -> None:
-    """Data sets, splits, network and its pretrained weights fit one another.
+def require_trainable(experiment: Experiment) -> dict[str, int]:
+    """Data sets, splits, network, its pretrained weights and its learning rates fit one another.
+
+    Returns:
+        How many parameters there are, and how many of them learn (`Segmentor.parameter_counts`).
 
     Raises:
         KeyError: an unknown data set, encoder or decoder. FileNotFoundError: no such weights.
@@ -32,4 +36,6 @@ def require_trainable(experiment: Experiment) -> None:
         )
     with torch.device("meta"), warnings.catch_warnings():  # shapes alone: quick, whatever its size
         warnings.filterwarnings("ignore", "for .* a meta parameter in the current model")
-        build_segmentor(experiment.model)
+        network = build_segmentor(experiment.model)
+    parameter_groups(network, experiment.optim)
+    return network.parameter_counts()
