@@ -10,6 +10,7 @@ import pytest
 
 from daformer_lib.course import course
 from daformer_lib.files import write_json
+from daformer_lib.models import build_segmentor
 from daformer_lib.runs import batch, recipes
 from daformer_lib.runs.folder import is_finished, run_folder
 from daformer_lib.train.trainable import require_trainable
