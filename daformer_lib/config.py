@@ -21,8 +21,19 @@ from daformer_lib.specs import CITYSCAPES, SPECS, source_names, stable_name
 Mode = Literal["source_only", "uda", "oracle"]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 FeatureDistanceOn = Literal["things", "all", "everywhere"]
+Tune = Literal["full", "frozen", "lora"]
 TeacherStatistics = Literal["batch", "student", "average", "target"]
 RCS_TEMPERATURE = 0.01  # of Rare Class Sampling in the paper, Sec. 4.1; every row with RCS has it
+
+
+# Fields that came after the first runs, with the value that runs without them had: that one has no
+# part in a key.
+_LATER = (
+    ("model", "frozen_norm", False),
+    ("model", "blocks", None),
+    ("model", "tune", "full"),
+    ("optim", "layer_decay", 1.0),
+)
 
 
 class Needs(NamedTuple):
@@ -57,6 +68,10 @@ class ModelConfig:
     pretrained: str | None = None
     drop_path: float = 0.1  # stochastic depth at the deepest block
     dropout: float = 0.1  # channels, before the classifier
+    # Of a ViT: the blocks, from 0, whose tokens become the four features; None = quarters' ends.
+    blocks: tuple[int, ...] | None = None
+    tune: Tune = "full"  # what of the encoder learns: all, nothing, or additions to its attention
+    lora_rank: int = 16  # of these additions
     frozen_norm: bool = False  # the encoder's BatchNorm keeps the statistics of its weights
 
     def __post_init__(self) -> None:
@@ -64,11 +79,11 @@ class ModelConfig:
         for name in ("drop_path", "dropout"):
             value = getattr(self, name)
             _require(0 <= value < 1, f"{name} {value} must lie in [0, 1)")
-        _require(
-            not self.frozen_norm or self.pretrained is not None,
-            "frozen_norm keeps the statistics of pretrained weights, and model.pretrained is None: "
-            "name a weight file, or leave frozen_norm off",
-        )
+        if self.blocks is not None:  # JSON knows only lists
+            object.__setattr__(self, "blocks", tuple(self.blocks))
+        known = get_args(Tune)
+        _require(self.tune in known, f"tune {self.tune!r} must be one of {list(known)}")
+        _require(self.lora_rank > 0, f"lora_rank {self.lora_rank} must be positive")
 
 
 @dataclass(frozen=True)
@@ -288,11 +303,13 @@ class OptimConfig:
     warmup_steps: int = 1500  # 0 = no warm-up
     warmup_ratio: float = 1e-6  # the first step's share of the rate
     min_lr: float = 0.0  # the rate at the end; the authors' no-warm-up schedule has 1e-4
+    layer_decay: float = 1.0  # of a ViT: each layer learns this many times as fast as the one above
 
     def __post_init__(self) -> None:
         for name in ("lr", "head_factor", "weight_decay", "warmup_ratio", "min_lr"):
             _require_finite(name, getattr(self, name))
         _require(self.lr > 0, f"lr {self.lr} must be positive")
+        _require(0 < self.layer_decay <= 1, f"layer_decay {self.layer_decay} must lie in (0, 1]")
         _require(self.head_factor > 0, f"head_factor {self.head_factor} must be positive")
         _require(self.warmup_steps >= 0, f"warmup_steps {self.warmup_steps} must not be negative")
 
@@ -316,7 +333,7 @@ class TrainConfig:
     channels_last: bool = True  # memory layout of the convolutions: faster, same arithmetic
     health: bool = True  # watch the adaptation without target labels (health.json, findings)
     fused: bool = False  # AdamW in one kernel: faster for small networks, another rounding
-    checkpointing: bool = False  # a MiT's blocks are computed twice instead of kept: less memory
+    checkpointing: bool = False  # a MiT's or ViT's blocks run twice, none is kept: less memory
     compile: CompileMode | None = None  # torch.compile; "reduce-overhead" has CUDA graphs
 
     def __post_init__(self) -> None:
@@ -362,6 +379,11 @@ class Experiment:
         _require(
             not self.needs.target_images or rows < height,
             f"ignore_top + ignore_bottom = {rows} leaves no row of a crop {height} high",
+        )
+        _require(
+            self.model.tune != "frozen" or self.uda.fd_weight == 0,
+            "the feature distance of a frozen encoder from itself is 0; set uda.fd_weight=0, or "
+            "let the encoder learn (model.tune=full or lora)",
         )
         size, parts = self.data.batch_size, self.train.accumulate
         _require(
@@ -420,10 +442,13 @@ class Experiment:
             values["data"].pop("target_scale")
         if values["model"]["pretrained"] == "weak":  # one thing, two names
             values["model"]["pretrained"] = "shipped"
-        if not values["model"]["frozen_norm"]:
-            values["model"].pop("frozen_norm")
         if values["uda"]["teacher_statistics"] == "batch":
             values["uda"].pop("teacher_statistics")
+        if values["model"]["tune"] != "lora":
+            values["model"].pop("lora_rank")
+        for part, name, unset in _LATER:
+            if values[part][name] == unset:
+                values[part].pop(name)
         # The same result, faster or unwatched.
         for way in ("channels_last", "fused", "checkpointing", "compile", "health"):
             values["train"].pop(way)

@@ -89,8 +89,9 @@ def train(
     experiment = with_settings(experiment, (*lengths, *settings))
     # All that can be wrong is looked at before data are drawn or converted, which may take hours.
     require_steps(stop_after)
+    counts = {}
     if not is_finished(experiment, output_dir):
-        require_trainable(experiment)
+        counts = require_trainable(experiment)
         find_start(experiment, run_folder(experiment, output_dir), start)
     fabric = default_fabric(experiment, devices, nodes)
     # Before the start a launcher's environment knows the number of processes, or the options do.
@@ -100,6 +101,8 @@ def train(
         prepare_with_bar(experiment, profile, recheck)
     folder = run_folder(experiment, output_dir)
     start_processes(fabric)
+    if counts and fabric.global_rank == 0:
+        print(f"{counts['trained']:,} of {counts['all']:,} parameters learn")
     with Progress(experiment.train.steps, row, look="quiet" if fabric.global_rank else None) as bar:
         run = training.train(
             experiment, folder, start_from=start, stop_after=stop_after, report=bar, fabric=fabric
@@ -139,7 +142,7 @@ def print_scores(run: Run) -> None:
 
 
 def pretrain_mini(
-    encoder: Literal["tiny_mit", "tiny_resnet"],
+    encoder: Literal["tiny_mit", "tiny_resnet", "tiny_vit"],
     strength: Literal["weak", "strong"] = "weak",
     steps: int | None = None,
     seed: int = 0,
@@ -149,14 +152,16 @@ def pretrain_mini(
 
     Args:
         encoder: which network.
-        strength: weak, the shipped one, or strong: 40,000 images instead of 12,000, 9,000 steps
-            instead of 2,500.
+        strength: weak, the first one, or strong: 40,000 images instead of 12,000, 9,000 steps
+            instead of 2,500; tiny_vit has the strong one only.
         steps: by default those of the strength.
         seed: of weights and drawn objects.
         folder: where the weights and their log go.
     """
     from daformer_lib.train.pretrain import PRETRAININGS, pretrain, save_pretrained
 
+    if (encoder, strength) not in PRETRAININGS:
+        raise ValueError(f"{encoder} has no {strength} pretraining; add --strength strong")
     config = replace(PRETRAININGS[encoder, strength], seed=seed)
     config = config if steps is None else replace(config, steps=steps)
     with Progress(config.steps, "pretrain") as bar:

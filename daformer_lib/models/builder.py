@@ -6,6 +6,7 @@ from daformer_lib.config import ModelConfig
 from daformer_lib.models.checkpoints import load_pretrained
 from daformer_lib.models.decoders import build_decoder, require_decoder
 from daformer_lib.models.encoders import build_encoder
+from daformer_lib.models.encoders.lora import add_lora
 from daformer_lib.models.segmentor import Segmentor
 from daformer_lib.models.statistics import batch_norms
 
@@ -13,7 +14,7 @@ from daformer_lib.models.statistics import batch_norms
 def build_segmentor(config: ModelConfig) -> Segmentor:
     """The network that the config names, with random weights or `config.pretrained` ones."""
     require_decoder(config.decoder)
-    encoder = build_encoder(config.encoder, config.drop_path)
+    encoder = build_encoder(config.encoder, config.drop_path, config.blocks)
     frozen = batch_norms(encoder) if config.frozen_norm else ()
     if config.frozen_norm and not frozen:
         raise ValueError(
@@ -23,4 +24,8 @@ def build_segmentor(config: ModelConfig) -> Segmentor:
     segmentor = Segmentor(encoder, decoder, frozen)
     if config.pretrained is not None:
         load_pretrained(segmentor, config.pretrained, config.encoder)
+    if config.tune == "frozen":
+        segmentor.freeze_encoder()
+    elif config.tune == "lora":
+        add_lora(encoder, config.lora_rank)
     return segmentor

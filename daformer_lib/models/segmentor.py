@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from daformer_lib.models.decoders.base import Decoder
+from daformer_lib.models.statistics import batch_norms
 
 
 class Segmentor(nn.Module):
@@ -25,16 +26,32 @@ class Segmentor(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.frozen = list(frozen)  # a plain list: they are modules of the encoder already
-        for norm in self.frozen:
-            norm.track_running_stats = False
-        self.train()
+        self.frozen: list[nn.Module] = []  # a plain list: they are modules of the encoder already
+        self._freeze(frozen)
 
     def train(self, mode: bool = True) -> Segmentor:
         super().train(mode)
-        for norm in self.frozen:
-            norm.eval()
+        for module in self.frozen:
+            module.eval()
         return self
+
+    def freeze_encoder(self) -> None:
+        """No step changes it from here on, and it is as in use: without dropout, too."""
+        self.encoder.requires_grad_(False)
+        self._freeze(batch_norms(self.encoder))
+        self.frozen.append(self.encoder)
+        self.train()
+
+    def _freeze(self, norms: Sequence[_BatchNorm]) -> None:
+        self.frozen += norms
+        for norm in norms:
+            norm.track_running_stats = False
+        self.train()
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Of all weights, and of those that learn."""
+        sizes = [(p.numel(), p.requires_grad) for p in self.parameters()]
+        return {"trained": sum(n for n, learns in sizes if learns), "all": sum(n for n, _ in sizes)}
 
     def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         features = self.encoder(image)  # 4 x (B, C_i, H / stride_i, W / stride_i)

@@ -17,6 +17,7 @@ from torch import nn
 from daformer_lib.config import TrainConfig
 from daformer_lib.models import Segmentor
 from daformer_lib.models.encoders.mit import MiT
+from daformer_lib.models.encoders.vit import ViT
 
 
 def tune(
@@ -35,14 +36,14 @@ def tune(
 
 
 def checkpoint_blocks(encoder: nn.Module) -> None:
-    """Recompute every block of a MiT on the way back.
+    """Recompute every block of a MiT or ViT on the way back.
 
     A BatchNorm that ran twice would count its batch twice, so encoders that have them in their
     blocks are refused.
     """
-    if not isinstance(encoder, MiT):
+    if not isinstance(encoder, MiT | ViT):
         raise ValueError(
-            f"checkpointing works with MiT encoders, not with {type(encoder).__name__}; "
+            f"checkpointing works with MiT and ViT encoders, not with {type(encoder).__name__}; "
             "leave out train.checkpointing, or save memory with train.precision=bf16-mixed"
         )
     encoder.set_grad_checkpointing()

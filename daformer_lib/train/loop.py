@@ -140,7 +140,8 @@ def _train(
                 stop.check(f"step {done} of {experiment.train.steps} is saved in {folder}")
     if end == experiment.train.steps and ranks.rank == 0:
         spent = seconds + time.perf_counter() - clock
-        writer.finish(summary(Run(folder), spent, ranks, health))
+        done = summary(Run(folder), spent, ranks, health)
+        writer.finish({**done, "parameters": learner.network.parameter_counts()})
     fabric.barrier()
     return Run(folder)
 

@@ -26,24 +26,45 @@ def parameter_rule(name: str) -> str:
     return "no_decay" if "norm" in name else "decay"
 
 
+def layers_above(model: nn.Module, name: str) -> int:
+    """Of a ViT's parameter: what the layer decay is taken to the power of; 0 in the decoder."""
+    if name.startswith("decoder."):
+        return 0
+    if not hasattr(model.encoder, "layer"):
+        raise ValueError(
+            f"optim.layer_decay counts the layers of a ViT encoder, not of a "
+            f"{type(model.encoder).__name__}; leave it at 1"
+        )
+    return model.encoder.layer(name.removeprefix("encoder."))
+
+
 def parameter_groups(model: nn.Module, config: OptimConfig) -> list[dict]:
-    """AdamW groups with their `initial_lr`; frozen parameters are left out."""
+    """AdamW groups with their `initial_lr`, the last layers first; frozen parameters are left out.
+
+    Layer-wise decay: Clark et al., arXiv:2003.10555; for ViTs Bao et al., arXiv:2106.08254.
+    """
     factor = {"decay": 1.0, "no_decay": 1.0, "head": config.head_factor}
     decay = {"decay": config.weight_decay, "no_decay": 0.0, "head": config.weight_decay}
-    members: dict[str, list[nn.Parameter]] = {rule: [] for rule in factor}
+    undecayed = getattr(model.encoder, "without_decay", ())
+    members: dict[tuple[str, int], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            members[parameter_rule(name)].append(parameter)
-    return [
-        {
-            "params": parameters,
-            "lr": config.lr * factor[rule],
-            "initial_lr": config.lr * factor[rule],
-            "weight_decay": decay[rule],
-        }
-        for rule, parameters in members.items()
-        if parameters
-    ]
+            above = 0 if config.layer_decay == 1 else layers_above(model, name)
+            rule = "no_decay" if name.endswith(undecayed) else parameter_rule(name)
+            members.setdefault((rule, above), []).append(parameter)
+    rules = list(factor)
+    groups = []
+    for rule, above in sorted(members, key=lambda key: (rules.index(key[0]), key[1])):
+        rate = config.lr * factor[rule] * config.layer_decay**above
+        groups.append(
+            {
+                "params": members[rule, above],
+                "lr": rate,
+                "initial_lr": rate,
+                "weight_decay": decay[rule],
+            }
+        )
+    return groups
 
 
 def build_optimizer(

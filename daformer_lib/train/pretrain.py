@@ -61,6 +61,7 @@ PRETRAININGS: Mapping[tuple[str, Strength], PretrainConfig] = {
     ("tiny_resnet", "weak"): PretrainConfig("tiny_resnet", steps=2000, lr=2e-3),
     ("tiny_mit", "strong"): PretrainConfig("tiny_mit", **_STRONG),
     ("tiny_resnet", "strong"): PretrainConfig("tiny_resnet", **_STRONG),
+    ("tiny_vit", "strong"): PretrainConfig("tiny_vit", **_STRONG),
 }
 
 

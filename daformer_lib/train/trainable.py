@@ -12,10 +12,14 @@ from daformer_lib.models import build_segmentor
 from daformer_lib.runs import Run
 from daformer_lib.runs.folder import START, run_with_key
 from daformer_lib.specs import check_same_classes, get_spec, get_specs
+from daformer_lib.train.optim import parameter_groups
 
 
-def require_trainable(experiment: Experiment) -> None:
-    """Data sets, splits, network and its pretrained weights fit one another.
+def require_trainable(experiment: Experiment) -> dict[str, int]:
+    """Data sets, splits, network, its pretrained weights and its learning rates fit one another.
+
+    Returns:
+        How many parameters there are, and how many of them learn (`Segmentor.parameter_counts`).
 
     Raises:
         KeyError: an unknown data set, encoder or decoder. FileNotFoundError: no such weights.
@@ -33,9 +37,17 @@ def require_trainable(experiment: Experiment) -> None:
             f"model.num_classes is {experiment.model.num_classes}, but {target.name} has "
             f"{target.num_classes} classes; leave the setting out: it follows the data set"
         )
+    model = experiment.model
+    if model.frozen_norm and model.pretrained is None and not experiment.train.start_from:
+        raise ValueError(
+            "frozen_norm keeps the statistics of pretrained weights, and model.pretrained is None: "
+            "name a weight file, or leave frozen_norm off"
+        )
     with torch.device("meta"), warnings.catch_warnings():  # shapes alone: quick, whatever its size
         warnings.filterwarnings("ignore", "for .* a meta parameter in the current model")
-        build_segmentor(experiment.model)
+        network = build_segmentor(experiment.model)
+    parameter_groups(network, experiment.optim)
+    return network.parameter_counts()
 
 
 def find_start(experiment: Experiment, folder: Path, start_from: Run | None = None) -> Run | None:

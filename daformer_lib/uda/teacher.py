@@ -57,9 +57,13 @@ class Teacher:
 
     @torch.no_grad()
     def update(self, student: nn.Module, step: int) -> None:
-        """Eq. 5, before the forward passes of `step`, with the student's weights of step - 1."""
+        """Eq. 5, before the forward passes of `step`, with the student's weights of step - 1.
+
+        Weights that do not learn are the same in both, and stay so to the bit.
+        """
         alpha = ema_alpha(step, self.ema_decay)
-        ours, theirs = list(self.model.parameters()), list(student.parameters())
+        pairs = zip(self.model.parameters(), student.parameters(), strict=True)
+        ours, theirs = zip(*(pair for pair in pairs if pair[1].requires_grad), strict=True)
         torch._foreach_mul_(ours, alpha)
         torch._foreach_add_(ours, theirs, alpha=1 - alpha)
         if self.statistics in ("student", "average"):

@@ -33,6 +33,12 @@ def plain():
     return one_step()
 
 
+def test_a_vit_is_checkpointed_too():
+    network = build_segmentor(ModelConfig("timm:test_vit"))
+    tune(network, [], TrainConfig(checkpointing=True), torch.device("cpu"))
+    assert network.encoder.body.grad_checkpointing
+
+
 def test_checkpointing_has_the_same_gradients_to_the_bit(plain):
     losses, gradients, learner = one_step(checkpointing=True)
     assert all(stage.grad_checkpointing for stage in learner.network.encoder.stages)

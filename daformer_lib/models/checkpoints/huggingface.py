@@ -8,6 +8,7 @@ reduction): the authors' values are the right ones for these files, and ours are
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -75,7 +76,10 @@ def read_folder(folder: Path) -> StateDict:
 
 
 def fetch(reference: str) -> Path:
-    """Download `hf:<repository>@<revision>`; the revision pins what is loaded."""
+    """Download `hf:<repository>@<revision>`; the revision pins what is loaded.
+
+    What came is compared with the checksum that the hub's cache has as the file's name.
+    """
     match = re.fullmatch(HUB_PREFIX + r"([\w.-]+/[\w.-]+)@([0-9a-f]{40})", reference)
     if match is None:
         raise ValueError(
@@ -85,4 +89,22 @@ def fetch(reference: str) -> Path:
     from huggingface_hub import snapshot_download  # only here: it is slow to import
 
     repository, revision = match.groups()
-    return Path(snapshot_download(repository, revision=revision, allow_patterns=[*_FILES]))
+    folder = Path(snapshot_download(repository, revision=revision, allow_patterns=[*_FILES]))
+    for name in _FILES:
+        require_checksum(folder / name)
+    return folder
+
+
+def require_checksum(path: Path) -> None:
+    """Raises ValueError where a link of the cache leads to a file with another SHA-256 than its
+    name; small files have another kind of name, and are not compared."""
+    stored = path.resolve()
+    if not stored.is_file() or not re.fullmatch(r"[0-9a-f]{64}", stored.name):
+        return
+    with stored.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != stored.name:
+        raise ValueError(
+            f"{path} is damaged: its SHA-256 is {found[:8]}..., the hub's is {stored.name[:8]}...; "
+            f"delete {stored} and fetch it again"
+        )

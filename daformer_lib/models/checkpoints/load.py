@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from daformer_lib.models.checkpoints import huggingface
 from daformer_lib.models.checkpoints.official_names import official_names
 from daformer_lib.models.checkpoints.weight_files import StateDict, read_weights, unwrap
+from daformer_lib.models.encoders.vit import ViT
 
 Part = Literal["model", "ema_model", "imnet_model"]
 NETWORKS: tuple[Part, ...] = (
@@ -47,7 +48,7 @@ def load_official(
         optional += huggingface.ABSENT
     state = _select(state, part, label)
     if not any(name.startswith("decode_head.") for name in state):
-        state = _encoder_only(state)
+        state = _encoder_only(state, segmentor.encoder)
     return _load(segmentor, state, label, optional)
 
 
@@ -72,7 +73,7 @@ def load_pretrained(segmentor: nn.Module, pretrained: str, encoder_name: str) ->
     if path.suffix == ".safetensors":
         state = read_weights(path)
         if state.keys() == segmentor.encoder.state_dict().keys():
-            segmentor.encoder.load_state_dict(state)
+            load_own(segmentor.encoder, state, str(path))
             return
     load_official(segmentor, path if ours else pretrained)
 
@@ -107,8 +108,10 @@ def _select(state: StateDict, part: str, label: str) -> StateDict:
     return {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
 
 
-def _encoder_only(state: StateDict) -> StateDict:
+def _encoder_only(state: StateDict, encoder: nn.Module) -> StateDict:
     state = {name.removeprefix("backbone."): tensor for name, tensor in state.items()}
+    if isinstance(encoder, ViT):
+        state = encoder.adapt(state)
     return {"backbone." + n: t for n, t in state.items() if not n.startswith(_CLASSIFIERS)}
 
 

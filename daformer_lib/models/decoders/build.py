@@ -92,7 +92,7 @@ TINY = DecoderNumbers(
 
 
 # Encoders whose features are small enough for the tiny decoders; all others take the paper's.
-DECODER_NUMBERS = {"tiny_mit": TINY, "tiny_resnet": TINY}
+DECODER_NUMBERS = {"tiny_mit": TINY, "tiny_resnet": TINY, "tiny_vit": TINY}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Any timm encoder that gives features, by its name."""
+"""Any timm encoder that gives features at several strides, by its name; a ViT is in vit.py."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ embedding and attention reduction), which is what our network keeps. Here both g
 weights alone are compared.
 """
 
+import hashlib
+
 import pytest
 import torch
 
@@ -134,3 +136,20 @@ def test_the_hub_is_asked_for_that_revision(tmp_path, theirs, ours, monkeypatch)
     load_official(ours, "hf:nvidia/segformer-b0@" + "0123456789" * 4)
     assert asked == [("nvidia/segformer-b0", "0123456789" * 4)]
     assert_agrees(ours, theirs)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_the_hub_sent_has_the_checksum_of_its_commit(tmp_path, monkeypatch, whole):
+    """The cache of the hub's library: a link from the file's name to one named by its SHA-256."""
+    content = b"weights"
+    blob = tmp_path / "blobs" / hashlib.sha256(content).hexdigest()
+    blob.parent.mkdir()
+    blob.write_bytes(content if whole else b"weighty")
+    (tmp_path / "model.safetensors").symlink_to(blob)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(tmp_path))
+    reference = "hf:timm/vit_small_patch14_reg4_dinov2.lvd142m@" + "0123456789" * 4
+    if whole:
+        assert fetch(reference) == tmp_path
+        return
+    with pytest.raises(ValueError, match=r"model\.safetensors is damaged: its SHA-256 .* fetch it"):
+        fetch(reference)

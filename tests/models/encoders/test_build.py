@@ -6,7 +6,10 @@ import torch
 from daformer_lib.models.encoders import ENCODERS, build_encoder
 from daformer_lib.models.encoders.resnet import RESNET
 
-LIVE = ["tiny_mit", "tiny_resnet", "mit_b0", "timm:convnext_atto", "timm:resnet18"]
+LIVE = [
+    "tiny_mit", "tiny_resnet", "tiny_vit", "mit_b0", "timm:convnext_atto", "timm:resnet18",
+    "timm:test_vit",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", LIVE)
@@ -30,7 +33,7 @@ def test_strides_of_the_families(name):
     with torch.device("meta"):
         encoder = build_encoder(name)
     expected = (4, 8, 8, 8) if name in RESNET else (4, 8, 16, 32)
-    assert encoder.strides == ((4, 8, 16, 16) if name == "tiny_mit" else expected)
+    assert encoder.strides == ((4, 8, 16, 16) if name in ("tiny_mit", "tiny_vit") else expected)
     assert len(encoder.channels) == 4
 
 
@@ -61,7 +64,7 @@ def test_dilated_resnet_keeps_stride_8():
     assert dilations == [[1, 2, 2, 2, 2, 2], [2, 4, 4]]
 
 
-@pytest.mark.parametrize("name", ["tiny_mit", "tiny_resnet"])
+@pytest.mark.parametrize("name", ["tiny_mit", "tiny_resnet", "tiny_vit"])
 def test_tiny_encoders_are_of_one_size(name):
     count = sum(p.numel() for p in build_encoder(name).parameters())
     assert 0.9e6 < count < 1.5e6
@@ -75,5 +78,5 @@ def test_unknown_names_list_the_known_ones():
 
 
 def test_a_timm_model_with_too_few_features_is_refused():
-    with pytest.raises(ValueError, match="the decoders read four"):
-        build_encoder("timm:vit_tiny_patch16_224")
+    with torch.device("meta"), pytest.raises(ValueError, match="the decoders read four"):
+        build_encoder("timm:xcit_nano_12_p16_224")
