@@ -1,13 +1,15 @@
-"""A palette whose colours stay apart for colour-blind eyes, for any number of classes.
+"""Colours that can be told: a palette for colour-blind eyes, contrast, and pages light and dark.
 
 Dichromats are simulated after Machado, Oliveira and Fernandes (IEEE TVCG 2009, severity 1). Colours
 are chosen one by one, each as far as possible (CIELAB, worst kind of sight) from those before it.
 Nineteen colours that nobody confuses do not exist: neighbours differ in lightness at least, and the
-names stand in the legend and under the pointer.
+names stand in the legend and under the pointer. Contrast is that of WCAG 2.2: 4.5 for text, 3 for
+marks that carry a meaning.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import cv2
@@ -41,6 +43,20 @@ SIGHTS = {  # how linear RGB is seen
 }
 FIRST = (120, 120, 128)  # the first class of street scenes is the road
 LEVELS = (20, 60, 100, 140, 180, 215, 250)  # of each channel
+TEXT, MARK = 4.5, 3.0  # least contrast with what lies behind, WCAG 2.2 (1.4.3 and 1.4.11)
+# Of web pages, by the theme that the reader's system asks for. Edges and lines only part things.
+THEMES = {
+    "light": {
+        "ground": "#ffffff", "soft": "#f5f7f8", "line": "#dfe4e8", "ink": "#1f2933",
+        "muted": "#5a6672", "accent": "#1f7a6c", "bad": "#c2412f", "mark": "#7b8791",
+        "edge": "#838d97", "warn": "#fff6e5", "best": "#e6f3f1",
+    },
+    "dark": {
+        "ground": "#14181d", "soft": "#1f262d", "line": "#333c46", "ink": "#e8ecef",
+        "muted": "#a3afba", "accent": "#4cc0ac", "bad": "#ef7b69", "mark": "#8a96a1",
+        "edge": "#6f7b87", "warn": "#33291a", "best": "#17382f",
+    },
+}  # fmt: skip
 VIVID = 72  # CIELAB chroma: more than this hurts on a large area
 DARK = 22  # CIELAB lightness: less than this is taken for "ignored"
 
@@ -61,6 +77,47 @@ def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         for s in SIGHTS
     ]
     return np.min(apart, axis=0)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2) of "#rrggbb": 0 is black, 1 white."""
+    share = np.array(list(bytes.fromhex(colour[1:]))) / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def contrast(first: str, second: str) -> float:
+    """Contrast ratio of two colours, from 1 to 21 (WCAG 2.2).
+
+    >>> round(contrast("#000000", "#ffffff"), 1)
+    21.0
+    """
+    dark, light = sorted((luminance(first), luminance(second)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def seen_on(colour: str, ground: str, least: float = MARK) -> str:
+    """The colour, darkened on a light ground or lightened on a dark one, until it is seen there."""
+    towards = 0.0 if luminance(ground) > 0.18 else 255.0
+    rgb = np.array(list(bytes.fromhex(colour[1:])), float)
+    for share in np.linspace(0, 1, 101):
+        mixed = "#" + bytes(np.rint(rgb + share * (towards - rgb)).astype(np.uint8)).hex()
+        if contrast(mixed, ground) >= least:
+            return mixed
+    raise ValueError(f"no shade of {colour} has a contrast of {least} on {ground}")
+
+
+def theme_css(marks: Mapping[str, str]) -> str:
+    """The themes as CSS variables; `marks`: further colours by name, as they are seen in each."""
+    rules = []
+    for name, theme in THEMES.items():
+        seen = {mark: seen_on(colour, theme["soft"]) for mark, colour in marks.items()}
+        listed = " ".join(f"--{key}: {value};" for key, value in {**theme, **seen}.items())
+        rule = f":root {{ color-scheme: {name}; {listed} }}"
+        rules.append(
+            rule if name == "light" else f"@media (prefers-color-scheme: dark) {{ {rule} }}"
+        )
+    return "\n".join(rules)
 
 
 @cache

@@ -4,7 +4,21 @@ import numpy as np
 import pytest
 
 from daformer_lib.specs import CITYSCAPES
-from daformer_lib.viz.safe_colours import as_seen, least_distance, palettes, safe_palette
+from daformer_lib.viz.safe_colours import (
+    MARK,
+    TEXT,
+    THEMES,
+    as_seen,
+    contrast,
+    least_distance,
+    palettes,
+    safe_palette,
+    seen_on,
+    theme_css,
+)
+from daformer_lib.viz.style import KIND_COLOURS, OTHER_COLOURS, RUN_COLOURS
+
+GROUNDS = ("ground", "soft", "warn", "best")  # what text stands on
 
 
 def test_colours_stay_apart_for_all_eyes():
@@ -36,3 +50,47 @@ def test_the_menu_has_both():
     assert list(palettes(CITYSCAPES)) == ["data set", "colour-blind safe"]
     assert palettes(CITYSCAPES)["data set"] == CITYSCAPES.palette
     assert least_distance([(0, 0, 0), (0, 0, 1)]) == pytest.approx(0, abs=1.5)
+
+
+def test_contrast_is_that_of_the_standard():
+    """Against values of WCAG's definition by hand: grey 119 of 255 is the classic border case."""
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.478, abs=0.001)
+    assert contrast("#ffffff", "#777777") == contrast("#777777", "#ffffff")
+    assert contrast("#ff0000", "#ffffff") == pytest.approx(1.05 / (0.2126 + 0.05))
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_pages_are_readable_in_both_themes(theme):
+    colours = THEMES[theme]
+    for text in ("ink", "muted", "accent", "bad"):
+        for ground in GROUNDS:
+            found = contrast(colours[text], colours[ground])
+            assert found >= TEXT, f"{text} on {ground}: {found:.2f}"
+    for mark in ("mark", "edge", "accent", "bad"):
+        for ground in ("ground", "soft"):
+            assert contrast(colours[mark], colours[ground]) >= MARK, (mark, ground)
+    assert set(colours) == {"ink", "muted", "accent", "bad", "mark", "edge", "line", *GROUNDS}
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_run_is_seen_in_both_themes(theme):
+    ground, soft = (THEMES[theme][name] for name in ("ground", "soft"))
+    for colour in {*RUN_COLOURS.values(), *OTHER_COLOURS, *KIND_COLOURS.values(), "#444444"}:
+        seen = seen_on(colour, soft)
+        assert contrast(seen, soft) >= MARK and contrast(seen, ground) >= MARK, colour
+        if contrast(colour, soft) >= MARK:
+            assert seen == colour  # changed only where it must be
+
+
+def test_the_themes_as_css_hold_every_colour():
+    css = theme_css({"run-0": "#333a42"})
+    light, dark = css.splitlines()
+    assert "--run-0: #333a42;" in light and "--run-0: #333a42;" not in dark
+    assert dark.startswith("@media (prefers-color-scheme: dark)")
+    assert all(f"--{name}: {value};" in dark for name, value in THEMES["dark"].items())
+
+
+def test_no_shade_is_refused_in_words():
+    with pytest.raises(ValueError, match="no shade of #808080 has a contrast of 12 on #777777"):
+        seen_on("#808080", "#777777", 12)
