@@ -100,13 +100,16 @@ function paint(view, layer, r) {
   if (r === null) {
     if (layer === "label" || layer === "sure") return truth && painted(out, truth, labelTable());
     if (layer === "confidence") return null; // the picture itself
-    const table = countTable();
-    if (layer === "error" && !truth) return null;
+    const table = countTable(), ofTruth = layer === "error";
+    if (ofTruth && !truth) return null;
     for (let i = 0; i < out.length; i++) {
-      let n = 0;
-      const against = layer === "error" ? truth[i] : view.vote[i];
-      for (const label of seen) n += label[i] !== against;
-      out[i] = layer === "error" && truth[i] === IGNORE ? ignored : table[n];
+      const against = ofTruth ? truth[i] : view.vote[i];
+      let n = 0, ours = !state.classes.size || state.classes.has(against);
+      for (const label of seen) {
+        n += label[i] !== against;
+        ours ||= state.classes.has(label[i]);
+      }
+      out[i] = ofTruth && against === IGNORE ? ignored : ours ? table[n] : faded;
     }
     return out;
   }
