@@ -25,6 +25,7 @@ def study(
     source: str | None = None,
     target: str | None = None,
     data_root: str | None = None,
+    steps: int | None = None,
     settings: Settings = (),
     jobs: int = 2,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -44,6 +45,7 @@ def study(
             table2, table4, table5, table7; at profile full those of the paper itself.
         rows: these instead.
         results: file to which the scores are added; the table's page, CSV and figure stand beside.
+        steps: length of each run; what depends on it follows (docs/use/short-runs.md).
         settings: part.field=value of the configuration, for all rows.
         jobs: runs side by side (on a GPU several fit).
         device: auto takes CUDA where there is one.
@@ -66,7 +68,7 @@ def study(
     choose_device(device)  # raises where there is no CUDA
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # for the runs' processes
-    plan = NotebookPlan(profile, output_dir, source, target, data_root, settings)
+    plan = NotebookPlan(profile, output_dir, source, target, data_root, settings, steps)
     asked = Study(table, plan.rows_of(table) if rows is None else rows, seeds, plan)
     if show:
         place = results or places.results() / STUDY

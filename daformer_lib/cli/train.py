@@ -21,6 +21,7 @@ from daformer_lib.means import percent
 from daformer_lib.progress import Progress
 from daformer_lib.ranks import Ranks
 from daformer_lib.runs import Run, recipes
+from daformer_lib.runs.recipes.lengths import length_settings
 from daformer_lib.runs.recipes.settings import with_settings
 from daformer_lib.stopping import end_with_parent
 
@@ -34,6 +35,7 @@ def train(
     classes: Classes = "own",
     data_root: str | None = None,
     output_dir: Path = Path("runs/train"),
+    steps: int | None = None,
     stop_after: int | None = None,
     devices: int | None = None,
     nodes: int | None = None,
@@ -45,6 +47,8 @@ def train(
     Args:
         classes: common: of --source and --target only the classes that both have; the rest is
             ignored. What meets what is printed first (docs/use/public-data.md).
+        steps: length of the run; warm-up, memory and evaluations follow it, where neither the row
+            nor --set says otherwise (docs/use/short-runs.md). By default the profile's.
         devices, nodes: GPUs (without one: processes) on each machine, and machines; by default what
             torchrun says, else one. See docs/use/scaling.md.
         settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
@@ -64,7 +68,8 @@ def train(
         root = data_root or recipes.default_root(profile)
         source, target = with_common_classes(source, target, root, output_dir / "specs")
     experiment = recipes.experiment(row, profile, seed, source, target, data_root)
-    experiment = with_settings(experiment, settings)
+    lengths = length_settings(experiment, profile, steps)
+    experiment = with_settings(experiment, (*lengths, *settings))
     # All that can be wrong is looked at before data are drawn or converted, which may take hours.
     require_steps(stop_after)
     if not is_finished(experiment, output_dir):

@@ -132,6 +132,7 @@ MINI_SIZE = (256, 128)
 MINIGTA = replace(
     GTA, name="minigta", size=MINI_SIZE, keep_ratio=False, stand_in_for="gta", version="5"
 )
+MINIGTA_GREEN = replace(MINIGTA, name="minigta_green", version="1")
 MINISYNTHIA = replace(
     SYNTHIA, name="minisynthia", size=MINI_SIZE, stand_in_for="synthia", version="4"
 )
@@ -146,6 +147,6 @@ SPECS: dict[str, DatasetSpec] = {
     for spec in (
         GTA, SYNTHIA, CITYSCAPES, ACDC, ACDC_FOG, ACDC_NIGHT, ACDC_RAIN, ACDC_SNOW, DARK_ZURICH,
         BDD100K, MAPILLARY, ZEROWASTE_V1, ZEROWASTE_V2, SYNTHWASTE_AUG,
-        MINIGTA, MINISYNTHIA, MINICITYSCAPES, MINICITYSCAPES_WIDE,
+        MINIGTA, MINIGTA_GREEN, MINISYNTHIA, MINICITYSCAPES, MINICITYSCAPES_WIDE,
     )
 }  # fmt: skip

@@ -25,7 +25,9 @@ from daformer_lib.files import (
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import IGNORE, MINI_SIZE, DatasetSpec, get_spec
 
-MINI_NAMES = ("minigta", "minisynthia", "minicityscapes", "minicityscapes_wide")
+MINI_NAMES = (
+    "minigta", "minigta_green", "minisynthia", "minicityscapes", "minicityscapes_wide",
+)  # fmt: skip
 CITIES = {"train": ("kleinstadt", "altdorf"), "val": ("neuhausen",), "test": ("seeburg",)}
 UNLABELLED_ID, EGO_ID = 0, 1  # label ids of Cityscapes and GTA
 EGO_ROWS = 20  # px: what is ignored below this many rows from the bottom is the camera's own car
@@ -44,7 +46,7 @@ class MiniCounts:
     def splits(self, name: str) -> dict[str, int]:
         if name.startswith("minicityscapes"):
             return {split: getattr(self, f"minicityscapes_{split}") for split in CITIES}
-        return {"train": getattr(self, name)}
+        return {"train": self.minisynthia if name == "minisynthia" else self.minigta}
 
 
 SMOKE_COUNTS = MiniCounts(128, 16, 16, 8, 8)  # scene 125 is the first with a rider
@@ -107,7 +109,7 @@ def _scenes(data_root: Path, name: str, counts: MiniCounts, seed: int) -> Iterat
 
 def mini_stem(name: str, split: str, index: int) -> str:
     """File name without suffix, as the real set numbers its images."""
-    if name == "minigta":
+    if name.startswith("minigta"):
         return f"{index + 1:05d}"
     if name == "minisynthia":
         return f"{index + 1:07d}"
