@@ -113,9 +113,9 @@ def _panels(kit: Kit, runs: dict[str, Run]) -> tuple[list[PanelRow], str]:
         )
         for i, (scene, why) in enumerate(zip(chosen, shown.values(), strict=True))
     ]
-    which = f"All {count}" if count <= MOST else f"{MOST} of the {count}, evenly spaced,"
+    which = f"All {count} images" if count <= MOST else f"{MOST} images, evenly spaced in {count},"
     return panels, (
-        f"{which} images were put in order by how much more of their pixels {FULL} has right than "
+        f"{which} were put in order by how much more of their pixels {FULL} has right than "
         f"{SOURCE_ONLY}; shown are the first, the last, the one in the middle and the two at the "
         "quarters. Nobody picked them."
     )
