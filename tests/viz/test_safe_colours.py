@@ -1,22 +1,27 @@
-"""The colour-blind-safe palette does what its name says, more than the data set's."""
+"""The colour-blind-safe palette and the learners' do what their names say."""
 
 import numpy as np
 import pytest
 
 from daformer_lib.specs import CITYSCAPES
 from daformer_lib.viz.safe_colours import (
-    MARK,
-    TEXT,
     THEMES,
     as_seen,
-    contrast,
+    for_learners,
     least_distance,
     palettes,
     safe_palette,
     seen_on,
     theme_css,
 )
-from daformer_lib.viz.style import KIND_COLOURS, OTHER_COLOURS, RUN_COLOURS
+from daformer_lib.viz.style import (
+    KIND_COLOURS,
+    MARK_CONTRAST,
+    OTHER_COLOURS,
+    RUN_COLOURS,
+    TEXT_CONTRAST,
+    contrast,
+)
 
 GROUNDS = ("ground", "soft", "warn", "best")  # what text stands on
 
@@ -52,12 +57,18 @@ def test_the_menu_has_both():
     assert least_distance([(0, 0, 0), (0, 0, 1)]) == pytest.approx(0, abs=1.5)
 
 
-def test_contrast_is_that_of_the_standard():
-    """Against values of WCAG's definition by hand: grey 119 of 255 is the classic border case."""
-    assert contrast("#ffffff", "#000000") == pytest.approx(21)
-    assert contrast("#777777", "#ffffff") == pytest.approx(4.478, abs=0.001)
-    assert contrast("#ffffff", "#777777") == contrast("#777777", "#ffffff")
-    assert contrast("#ff0000", "#ffffff") == pytest.approx(1.05 / (0.2126 + 0.05))
+def test_a_learner_tells_vehicles_apart_and_from_all_others():
+    learners = for_learners(CITYSCAPES)
+    colours, classes = np.array(learners.palette), learners.classes
+    vehicles = [classes.index(name) for name in ("car", "truck", "bus", "train")]
+    assert least_distance(colours[vehicles]) > 30  # also for colour-blind eyes
+    apart = as_seen(colours, "usual")
+    apart = np.linalg.norm(apart[:, None] - apart[None], axis=-1) + 1e6 * np.eye(len(colours))
+    assert apart[vehicles].min() > 30
+    own = np.array(CITYSCAPES.palette)
+    assert least_distance(own[vehicles]) < 20  # why there is another palette
+    others = [i for i in range(len(classes)) if i not in vehicles]
+    assert (colours[others] == own[others]).all()
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -66,10 +77,10 @@ def test_pages_are_readable_in_both_themes(theme):
     for text in ("ink", "muted", "accent", "bad"):
         for ground in GROUNDS:
             found = contrast(colours[text], colours[ground])
-            assert found >= TEXT, f"{text} on {ground}: {found:.2f}"
+            assert found >= TEXT_CONTRAST, f"{text} on {ground}: {found:.2f}"
     for mark in ("mark", "edge", "accent", "bad"):
         for ground in ("ground", "soft"):
-            assert contrast(colours[mark], colours[ground]) >= MARK, (mark, ground)
+            assert contrast(colours[mark], colours[ground]) >= MARK_CONTRAST, (mark, ground)
     assert set(colours) == {"ink", "muted", "accent", "bad", "mark", "edge", "line", *GROUNDS}
 
 
@@ -78,8 +89,10 @@ def test_every_run_is_seen_in_both_themes(theme):
     ground, soft = (THEMES[theme][name] for name in ("ground", "soft"))
     for colour in {*RUN_COLOURS.values(), *OTHER_COLOURS, *KIND_COLOURS.values(), "#444444"}:
         seen = seen_on(colour, soft)
-        assert contrast(seen, soft) >= MARK and contrast(seen, ground) >= MARK, colour
-        if contrast(colour, soft) >= MARK:
+        assert contrast(seen, soft) >= MARK_CONTRAST and contrast(seen, ground) >= MARK_CONTRAST, (
+            colour
+        )
+        if contrast(colour, soft) >= MARK_CONTRAST:
             assert seen == colour  # changed only where it must be
 
 

@@ -4,6 +4,7 @@ import io
 
 import matplotlib
 import numpy as np
+import pytest
 from PIL import Image
 
 from daformer_lib.viz import style
@@ -89,3 +90,22 @@ def test_unknown_runs_get_distinct_colours_that_no_known_run_has():
 
 def test_data_uri():
     assert style.to_data_uri(b"abc") == "data:image/png;base64,YWJj"
+
+
+def test_contrast_is_wcags():
+    assert style.contrast("black") == 21 and style.contrast("white") == 1
+    assert round(style.contrast("#767676"), 2) == 4.54  # the lightest grey that text may have
+
+
+@pytest.mark.parametrize("colour", [style.INK, style.MUTED, style.GOOD, style.BAD])
+def test_colours_of_text_are_readable(colour):
+    assert style.contrast(colour) >= style.TEXT_CONTRAST
+
+
+MARKS = {*style.RUN_COLOURS.values(), *style.OTHER_COLOURS, *style.KIND_COLOURS.values()}
+
+
+@pytest.mark.parametrize("colour", sorted({*MARKS, style.NEITHER}))
+def test_marks_stand_out_and_their_names_can_be_read(colour):
+    assert style.contrast(colour) >= style.MARK_CONTRAST
+    assert style.contrast(style.readable(colour)) >= style.TEXT_CONTRAST

@@ -246,7 +246,7 @@ async function drawFlow() {
   if (state.classes.size) found = found.filter((m) => state.classes.has(m.a) || state.classes.has(m.b));
   found.sort((p, q) => q.pixels - p.pixels);
   $("flow-text").textContent = `${percent(changed / total)} % of the pixels change their class. ` + (data.hasTruth
-    ? "Teal: wrong before, right now. Red: right before, wrong now. Grey: neither is right."
+    ? "Teal: wrong before, right now. Red, hatched: right before, wrong now. Grey: neither is right."
     : "Whether they became right is not known without truth.");
   const place = $("flow"), most = found.length ? found[0].pixels : 1;
   place.textContent = "";
