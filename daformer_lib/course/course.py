@@ -11,15 +11,17 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from daformer_lib.course.chapter import Kit, start
+from daformer_lib.compare import open_comparison
+from daformer_lib.compare.views import write_page
+from daformer_lib.course.chapter import TITLES, Kit, start
 from daformer_lib.course.notebooks import NotebookRun, finished, run_notebook
-from daformer_lib.course.report import write_report
-from daformer_lib.course.report_data import ABLATION, build_report
+from daformer_lib.course.report_data import ABLATION, COMPARISON, NOTEBOOKS, PANELS, build_report
+from daformer_lib.course.report_page import write_report
 from daformer_lib.data.changes.run_data import note_data
 from daformer_lib.files import read_json, write_json
 from daformer_lib.progress import Progress
 from daformer_lib.runs.batch import run_all
-from daformer_lib.runs.folder import is_finished
+from daformer_lib.runs.folder import is_finished, run_folder
 from daformer_lib.runs.places import notebooks, project_root
 from daformer_lib.train.trainable import require_trainable
 
@@ -53,11 +55,19 @@ def run_course(profile: str, seed: int, output_dir: Path) -> Path:
     rest = tuple(row for row in (*ABLATION, *OTHER_ROWS) if row not in FIRST_ROWS)
     clock.step("runs of chapters 01-06", lambda: train_rows(kit, rest))
     failed += [_chapter(kit, clock, notebook) for notebook in others]
+    clock.step("comparison", lambda: compare_runs(kit))
     path = write_report(build_report(kit, clock.seconds), kit.output_dir / "report.html")
     problems = [run.sentence() for run in failed if not run.done]
     if problems:
         raise CourseFailed("; ".join(problems) + f"; report: {path}")
     return path
+
+
+def compare_runs(kit: Kit) -> Path:
+    """The page that the report leads to: the runs of its pictures, image by image."""
+    folders = {TITLES[row]: run_folder(kit.experiment(row), kit.output_dir) for row in PANELS}
+    threshold = kit.experiment("daformer").uda.threshold
+    return write_page(open_comparison(folders), kit.output_dir / COMPARISON, threshold)
 
 
 def chapters() -> list[Path]:
@@ -83,7 +93,7 @@ def _chapter(kit: Kit, clock: StepClock, notebook: Path) -> NotebookRun:
     root = project_root()
     place = folder.relative_to(root) if folder.is_relative_to(root) else folder
     parameters = {"profile": kit.profile, "seed": kit.seed, "output_dir": str(place)}
-    output = folder / "notebooks" / notebook.name
+    output = folder / NOTEBOOKS / notebook.name
     earlier = finished(notebook, output, parameters)
 
     def work() -> NotebookRun:

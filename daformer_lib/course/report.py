@@ -1,29 +1,19 @@
-"""The course's result as one web page that needs nothing else: no server, no network, no script.
+"""What the course's report holds, and the rule by which its pictures are chosen.
 
 `CourseReport` is plain data, so that a page can be made, and tested, without any training; what is
-not there yet (the course was interrupted) is left out with a sentence that says so.
+not there yet (the course was interrupted) is left out with a sentence that says so. The page itself
+is made by `report_page.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment
 
-from daformer_lib.course.report_page import PAGE
-from daformer_lib.files import write_atomic
-from daformer_lib.means import known_mean
-from daformer_lib.progress import duration
 from daformer_lib.specs import DatasetSpec
-from daformer_lib.viz import class_bars, class_chips, colorize, figure_png, miou_note
-from daformer_lib.viz.charts import in_percent
-from daformer_lib.viz.draw import as_picture
-from daformer_lib.viz.style import KIND_COLOURS, KIND_NAMES, small_png, to_data_uri
-from daformer_lib.viz.tables import format_score
 
 SOURCE_ONLY, FULL, ORACLE = "source-only", "DAFormer", "oracle"  # the rows of the headline
 
@@ -38,6 +28,7 @@ class AblationRow:
     paper: float | None = None
     paper_table: str = ""  # "Table 5"
     live_rare: float | None = None  # mean IoU of the rare classes in the learner's run
+    live_right: float | None = None  # percent of all labelled pixels that it has right
 
 
 @dataclass(frozen=True)
@@ -48,6 +39,7 @@ class PanelRow:
     image: Any  # (H, W, 3) uint8
     truth: Any  # (H, W) train id
     labels: Mapping[str, Any]  # run name -> (H, W) train id
+    why: str = ""  # what the image stands for: its place in the order of `places`
 
 
 @dataclass(frozen=True)
@@ -58,6 +50,27 @@ class StepTime:
     seconds: float
     status: str = "done"  # done | reused | failed | not reached
     link: str = ""  # a file beside the report
+
+
+@dataclass(frozen=True)
+class RunDetail:
+    """How one run came about."""
+
+    name: str
+    folder: str  # beside the report
+    command: str  # that trains it again
+    settings: str  # config.json
+    steps: Sequence[int] = ()  # of its evaluations
+    miou: Sequence[float] = ()  # percent, at each of these steps; NaN where there is none
+
+
+@dataclass(frozen=True)
+class Way:
+    """Where to go from here: something to open, or a command."""
+
+    text: str
+    link: str = ""  # a file beside the report
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,10 @@ class CourseReport:
     rows: Sequence[AblationRow] = ()
     panels: Sequence[PanelRow] = ()
     class_iou: Mapping[str, Any] = field(default_factory=dict)  # run name -> (K,)
+    rule: str = ""  # by which the images of the panels were chosen
+    runs: Sequence[RunDetail] = ()
+    curve_split: str = ""  # of the scores over training
+    ways: Sequence[Way] = ()
     steps: Sequence[StepTime] = ()
     notes: Sequence[str] = ()  # sentences for the reader: what did not show, what was reused
 
@@ -97,95 +114,51 @@ def headline(rows: Sequence[AblationRow]) -> str:
     return f"{text}, {end - start:+.1f} points."
 
 
-def _panel(row: PanelRow, runs: Sequence[str], spec: DatasetSpec) -> dict[str, Any]:
-    """A row of the panel table: pictures as data addresses, in column order."""
-    cells = [("image", as_picture(row.image), ""), ("truth", colorize(row.truth, spec), "")]
-    for run in runs:
-        if run not in row.labels:
-            cells.append((run, None, "not trained yet"))
-            continue
-        note = miou_note(row.labels[run], row.truth, spec)
-        cells.append((run, colorize(row.labels[run], spec), note))
-    return {
-        "name": row.name,
-        "cells": [
-            {"title": title, "note": note, "uri": "" if p is None else to_data_uri(small_png(p))}
-            for title, p, note in cells
-        ],
-    }
+PLACES = (  # of the images in order of their gain: share of the way from the first to the last
+    ("the best gain", 0.0),
+    ("upper quarter", 0.25),
+    ("typical: the median", 0.5),
+    ("lower quarter", 0.75),
+    ("the largest loss", 1.0),
+)
 
 
-def _legend(panels: Sequence[PanelRow], spec: DatasetSpec) -> list[dict[str, str]]:
-    labels = [label for row in panels for label in (row.truth, *row.labels.values())]
-    return [
-        {"name": chip.name, "colour": "#{:02x}{:02x}{:02x}".format(*chip.colour)}
-        for chip in (class_chips(spec, labels) if labels else [])
-    ]
+def places(gains: Sequence[float]) -> dict[int, str]:
+    """Which images are shown, and what each stands for: a rule in place of a choice.
+
+    Args:
+        gains: of each image, percent of its labelled pixels that one run has right beyond another;
+            NaN where nothing is labelled. Equal ones keep their order.
+
+    Returns:
+        The reason by the image's position, in descending gain; of few images some places coincide.
+
+    >>> places([0.0, 9.0, -2.0])
+    {1: 'the best gain: +9.0 points', 0: 'typical: the median: +0.0 points', \
+2: 'the largest loss: -2.0 points'}
+    """
+    known = [i for i, gain in enumerate(gains) if not np.isnan(gain)]
+    order = sorted(known, key=lambda i: -gains[i])
+    found: dict[int, list[str]] = {}
+    for name, share in PLACES if order else ():
+        at = order[round(share * (len(order) - 1))]
+        lost = name == "the largest loss" and gains[at] >= 0
+        found.setdefault(at, []).append("the smallest gain, no image lost" if lost else name)
+    return {i: f"{', '.join(found[i])}: {gains[i]:+.1f} points" for i in order if i in found}
 
 
-def _table(rows: Sequence[AblationRow]) -> list[dict[str, str]]:
-    return [
-        {
-            "name": row.name,
-            "paper": format_score(row.paper),
-            "paper_table": row.paper_table if row.paper is not None else "",
-            "study": format_score(row.study),
-            "live": format_score(row.live),
-            "rare": format_score(row.live_rare),
-        }
-        for row in rows
-    ]
+def right_share(label: Any, truth: Any, ignore: int) -> float:
+    """Percent of the labelled pixels that are right; NaN where none is labelled."""
+    known = np.asarray(truth) != ignore
+    right = (np.asarray(label) == np.asarray(truth))[known]
+    return 100 * float(right.mean()) if right.size else float("nan")
 
 
-def _times(steps: Sequence[StepTime]) -> list[dict[str, Any]]:
-    longest = max((step.seconds for step in steps), default=1) or 1
-    return [
-        {
-            "name": step.name,
-            "status": step.status,
-            "link": step.link,
-            "time": duration(step.seconds),
-            "share": f"{100 * step.seconds / longest:.1f}",
-        }
-        for step in steps
-    ]
-
-
-def _bars(report: CourseReport) -> str:
-    """Per-class bars as a data address; empty without scores."""
-    if not report.class_iou:
-        return ""
-    title = f"IoU per class on {report.spec.name} ({report.split})"
-    return to_data_uri(
-        figure_png(class_bars(report.class_iou, report.spec, title=title, bold=report.spec.rare))
-    )
-
-
-def render(report: CourseReport) -> str:
-    """The page as HTML. All texts are escaped."""
-    runs = list(dict.fromkeys(run for row in report.panels for run in row.labels))
-    means = {
-        name: format_score(known_mean(in_percent(iou, report.spec)[list(report.spec.mean_ids)]))
-        for name, iou in report.class_iou.items()
-    }
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(PAGE)
-    return template.render(
-        report=report,
-        headline=headline(report.rows),
-        rows=_table(report.rows),
-        columns=["image", "truth", *runs],
-        panels=[_panel(row, runs, report.spec) for row in report.panels],
-        legend=_legend(report.panels, report.spec),
-        bars=_bars(report),
-        bar_text="; ".join(f"{name}: mean {mean}" for name, mean in means.items()),
-        steps=_times(report.steps),
-        total=duration(sum(step.seconds for step in report.steps)),
-        kinds=KIND_NAMES,
-        colours=KIND_COLOURS,
-    )
-
-
-def write_report(report: CourseReport, path: str | Path) -> Path:
-    """Write the page, whole or not at all."""
-    # "replace": a file name may hold bytes that are no text in any encoding.
-    return write_atomic(path, render(report).encode(errors="replace"))
+def picture_ious(label: Any, truth: Any, spec: DatasetSpec) -> dict[int, float]:
+    """IoU in percent of each class that is in this picture's truth, by train id."""
+    label, truth = np.asarray(label), np.asarray(truth)
+    known, found = truth != spec.ignore, {}
+    for i in sorted({int(i) for i in np.unique(truth[known])}):
+        said, true = (label == i) & known, truth == i
+        found[i] = 100 * float((said & true).sum() / (said | true).sum())
+    return found

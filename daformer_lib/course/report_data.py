@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
 
-from daformer_lib.course.chapter import TITLES, Kit
-from daformer_lib.course.report import AblationRow, CourseReport, PanelRow, StepTime
+import numpy as np
+
+from daformer_lib.course.chapter import TITLES, Kit, Scene
+from daformer_lib.course.report import (
+    FULL,
+    SOURCE_ONLY,
+    AblationRow,
+    CourseReport,
+    PanelRow,
+    RunDetail,
+    StepTime,
+    Way,
+    places,
+    right_share,
+)
 from daformer_lib.machine import machine
 from daformer_lib.runs import Run, recipes
 from daformer_lib.runs.folder import run_folder
@@ -16,7 +31,9 @@ from daformer_lib.runs.results import absent_classes
 from daformer_lib.viz import denormalise
 
 ABLATION = ("source_only", "self_training", "rcs", "fd", "daformer", "oracle")
-PANELS = ("source_only", "self_training", "daformer")
+PANELS = ("source_only", "self_training", "daformer", "oracle")
+MOST = 60  # images that are put in order; of a larger split that many, evenly spaced
+COMPARISON, NOTEBOOKS = "comparison.html", "notebooks"  # beside the report
 # Where the paper has the number of a row: table, name there, column.
 PAPER_ROWS = {
     "source_only": (1, "SegFormer", "source_only"),
@@ -26,7 +43,7 @@ PAPER_ROWS = {
     "daformer": (7, "DAFormer", "uda"),
     "oracle": (7, "DAFormer", "oracle"),
 }
-SPLIT = "test"
+SPLIT, CURVE_SPLIT = "test", "val"
 
 
 def build_report(kit: Kit, seconds: Mapping[str, float]) -> CourseReport:
@@ -37,19 +54,27 @@ def build_report(kit: Kit, seconds: Mapping[str, float]) -> CourseReport:
     """
     runs = {row: Run(run_folder(kit.experiment(row), kit.output_dir)) for row in ABLATION}
     seen = machine()
+    panels, rule = _panels(kit, {row: runs[row] for row in PANELS})
     return CourseReport(
         title="DAFormer course: your run",
         spec=kit.spec,
         profile=kit.profile,
         seed=kit.seed,
-        split=f"{kit.target} {SPLIT}",
+        split=SPLIT,
         created=datetime.now().strftime("%Y-%m-%d %H:%M"),
         command=f"make course PROFILE={kit.profile} SEED={kit.seed}",
         machine={key: str(value) for key, value in seen.items() if value is not None},
         rows=[_ablation_row(kit, row, run) for row, run in runs.items()],
-        panels=_panels(kit, {row: runs[row] for row in PANELS}),
+        panels=panels,
+        rule=rule,
         class_iou={TITLES[row]: run.final("student", SPLIT).iou for row, run in runs.items()},
-        steps=[StepTime(name, spent) for name, spent in seconds.items()],
+        runs=[_detail(kit, row, run) for row, run in runs.items()],
+        curve_split=CURVE_SPLIT,
+        ways=_ways(kit),
+        steps=[
+            StepTime(name, spent, link=_beside(kit, f"{NOTEBOOKS}/{name}.ipynb"))
+            for name, spent in seconds.items()
+        ],
         notes=_notes(kit, runs),
     )
 
@@ -65,21 +90,90 @@ def _ablation_row(kit: Kit, row: str, run: Run) -> AblationRow:
         paper=getattr(paper_row(table, name), column),
         paper_table=f"Table {table}",
         live_rare=100 * scores.miou(kit.spec.rare),
+        live_right=100 * scores.accuracy,
     )
 
 
-def _panels(kit: Kit, runs: dict[str, Run]) -> list[PanelRow]:
-    dataset = kit.dataset("target", SPLIT)
-    scenes = kit.scenes("target", SPLIT, [int(i * len(dataset) / 6) for i in range(6)])
-    labels = {TITLES[row]: kit.predict(run, scenes) for row, run in runs.items()}
-    return [
+def _panels(kit: Kit, runs: dict[str, Run]) -> tuple[list[PanelRow], str]:
+    """The images that the rule of `places` picks, and the rule in words."""
+    count = len(kit.dataset("target", SPLIT))
+    wanted = sorted({int(i) for i in np.linspace(0, count - 1, min(count, MOST))})
+    scenes = kit.scenes("target", SPLIT, wanted)
+    before, after = (_right(kit, runs[row], scenes) for row in ("source_only", "daformer"))
+    shown = places(after - before)
+    chosen = [scenes[i] for i in shown]
+    labels = {TITLES[row]: kit.predict(run, chosen) for row, run in runs.items()} if shown else {}
+    panels = [
         PanelRow(
             scene.stem.split("/")[-1],
             denormalise(scene.image),
             scene.label,
             {name: found[i] for name, found in labels.items()},
+            why,
         )
-        for i, scene in enumerate(scenes)
+        for i, (scene, why) in enumerate(zip(chosen, shown.values(), strict=True))
+    ]
+    which = f"All {count} images" if count <= MOST else f"{MOST} images, evenly spaced in {count},"
+    return panels, (
+        f"{which} were put in order by how much more of their pixels {FULL} has right than "
+        f"{SOURCE_ONLY}; shown are the first, the last, the one in the middle and the two at the "
+        "quarters. Nobody picked them."
+    )
+
+
+def _right(kit: Kit, run: Run, scenes: list[Scene], at_once: int = 10) -> np.ndarray:
+    """Percent of right pixels of each scene, by a run's network."""
+    parts = [scenes[i : i + at_once] for i in range(0, len(scenes), at_once)]
+    return np.array([
+        right_share(label, scene.label, kit.spec.ignore)
+        for part in parts
+        for scene, label in zip(part, kit.predict(run, part), strict=True)
+    ])  # fmt: skip
+
+
+def _detail(kit: Kit, row: str, run: Run) -> RunDetail:
+    steps, miou = run.curve("student", CURVE_SPLIT)
+    return RunDetail(
+        name=TITLES[row],
+        folder=f"{run.folder.name}/",
+        command=f"python -m daformer_lib train --row {row} --profile {kit.profile} "
+        f"--seed {kit.seed}",
+        settings=json.dumps(run.experiment.to_dict(), indent=1),
+        steps=steps,
+        miou=miou,
+    )
+
+
+def _beside(kit: Kit, name: str) -> str:
+    """The name, where there is such a file beside the report."""
+    return name if (kit.output_dir / name).is_file() else ""
+
+
+def _ways(kit: Kit) -> list[Way]:
+    """What is there to open, and what to try next."""
+    done = sorted(p.name for p in (kit.output_dir / NOTEBOOKS).glob("[0-9]*.ipynb"))
+    place = Path(kit.output_dir.name) / NOTEBOOKS
+    opened = [Way(Path(name).stem, link=f"{NOTEBOOKS}/{name}") for name in done]
+    if opened:
+        opened.insert(
+            0, Way("the chapters as they ran here, in JupyterLab", command=f"jupyter lab {place}")
+        )
+    if _beside(kit, COMPARISON):
+        opened.insert(0, Way("every image, run, step and class side by side", link=COMPARISON))
+    return [
+        *opened,
+        Way(
+            "what another seed gives",
+            command=f"make course PROFILE={kit.profile} SEED={kit.seed + 1}",
+        ),
+        Way(
+            "whether a difference is more than noise", command="python -m daformer_lib study --help"
+        ),
+        Way(
+            "labels for your own images",
+            command="python -m daformer_lib predict --model study:daformer --images FOLDER",
+        ),
+        Way("two data sets of your own: chapter 09, and docs/start/your-own-data.md"),
     ]
 
 

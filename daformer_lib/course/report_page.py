@@ -1,170 +1,201 @@
-"""The report's page as a jinja2 template: plain HTML and CSS, readable on a phone and on paper."""
+"""The course's result as one web page that needs nothing else: no server, no network, no script.
 
-_STYLE = """
-:root { --ink: #1f2933; --muted: #5f6c79; --line: #dfe4e8; --soft: #f5f7f8; --teal: #1f7a6c; }
-* { box-sizing: border-box; }
-body { margin: 0; color: var(--ink); background: white;
-  font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 1180px; margin: 0 auto; padding: 28px 20px 60px; }
-h1 { font-size: 1.7rem; margin: 0 0 4px; line-height: 1.25; }
-h2 { font-size: 1.2rem; margin: 46px 0 6px; }
-p { max-width: 76ch; margin: 6px 0 12px; }
-.lead { font-size: 1.25rem; font-weight: 600; color: var(--teal); margin: 14px 0 6px; }
-.muted, small { color: var(--muted); }
-.facts { display: flex; flex-wrap: wrap; gap: 4px 26px; padding: 12px 16px; margin: 16px 0 0;
-  background: var(--soft); border-radius: 8px; }
-.facts div { display: flex; gap: 8px; } .facts dt { color: var(--muted); } .facts dd { margin: 0; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 7px 16px 7px 0; text-align: right; vertical-align: top;
-  white-space: nowrap; }
-th:first-child { text-align: left; }
-thead th { border-bottom: 1px solid #9aa5b1; font-weight: 600; }
-thead small { display: block; font-weight: 400; }
-tbody th { font-weight: 500; } tbody tr + tr > * { border-top: 1px solid var(--line); }
-.stripe { border-top: 4px solid; padding-left: 16px; }
-.panels { border-spacing: 6px; border-collapse: separate; min-width: 760px; width: 100%;
-  table-layout: fixed; }
-.panels th { text-align: left; padding: 0; border: 0 !important; }
-.panels td { padding: 0; border: 0 !important; position: relative; }
-.panels img { display: block; width: 100%; border-radius: 3px; image-rendering: pixelated;
-  transition: transform .12s; }
-.panels td:first-child img { transform-origin: left center; image-rendering: auto; }
-.panels td:last-child img { transform-origin: right center; }
-.panels td:hover img, .panels td:focus img { transform: scale(1.9); position: relative; z-index: 2;
-  box-shadow: 0 4px 22px rgba(0, 0, 0, .35); }
-.note { position: absolute; right: 5px; bottom: 5px; padding: 0 6px; border-radius: 3px;
-  background: rgba(20, 24, 29, .8); color: white; font-size: .75rem; }
-.empty { aspect-ratio: 2; display: grid; place-items: center; background: var(--soft);
-  color: var(--muted); font-size: .85rem; border-radius: 3px; }
-.legend { display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 8px 0; padding: 0;
-  list-style: none; font-size: .9rem; }
-.legend i { display: inline-block; width: 14px; height: 14px; margin-right: 7px; border-radius: 3px;
-  border: 1px solid rgba(0, 0, 0, .35); vertical-align: -2px; }
-.chart { max-width: 100%; height: auto; display: block; }
-.times { width: 100%; max-width: 860px; } .times td:nth-child(2) { width: 45%; text-align: left; }
-.bar { background: var(--teal); height: 12px; border-radius: 3px; margin-top: 7px; min-width: 2px; }
-.bar.reused { background: #b8c4cc; } .bar.failed { background: #cc4c3b; }
-@media print { .wide { overflow: visible; } h2 { break-after: avoid; } }
-@media (prefers-reduced-motion: reduce) { .panels img { transition: none; } }
+Layout in `report.html` and `report.css`; readable on a phone, on paper, on light and on dark.
 """
 
-PAGE = (
-    """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ report.title }}</title>
-<style>"""
-    + _STYLE
-    + """</style>
-</head>
-<body>
-<main>
-<h1>{{ report.title }}</h1>
-<p class="lead">{{ headline }}</p>
-<p class="muted">One run with one seed: differences smaller than the spread over seeds say nothing.
-The study's column has several seeds; the paper's numbers come from real data at full size.</p>
-<dl class="facts">
-<div><dt>profile</dt><dd>{{ report.profile }}</dd></div>
-<div><dt>seed</dt><dd>{{ report.seed }}</dd></div>
-<div><dt>scored on</dt><dd>{{ report.spec.name }}, {{ report.split }}</dd></div>
-{% for name, value in report.machine.items() %}
-<div><dt>{{ name }}</dt><dd>{{ value }}</dd></div>
-{% endfor %}
-<div><dt>made</dt><dd>{{ report.created }}</dd></div>
-<div><dt>with</dt><dd><code>{{ report.command }}</code></dd></div>
-</dl>
-{% for note in report.notes %}
-<p>{{ note }}</p>
-{% endfor %}
+from __future__ import annotations
 
-<h2>What each part adds</h2>
-{% if rows %}
-<p>Mean IoU in percent. The three kinds of numbers are measured on different things: compare the
-order of the rows, not one column with another.</p>
-<div class="wide"><table>
-<thead><tr><th scope="col">method</th>
-{% for kind in ("paper", "study", "live") %}
-<th scope="col" class="stripe" style="border-top-color: {{ colours[kind] }}">{{ kinds[kind][0] }}
-<small>{{ kinds[kind][1] }}</small></th>
-{% endfor %}
-<th scope="col" class="stripe" style="border-top-color: {{ colours.live }}">This run, rare classes
-<small>mean of rider, truck, bus, train, …</small></th></tr></thead>
-<tbody>
-{% for row in rows %}
-<tr><th scope="row">{{ row.name }}</th>
-<td>{{ row.paper }}{% if row.paper_table %} <small>{{ row.paper_table }}</small>{% endif %}</td>
-<td>{{ row.study }}</td><td>{{ row.live }}</td><td>{{ row.rare }}</td></tr>
-{% endfor %}
-</tbody></table></div>
-{% else %}
-<p>No run is finished yet.</p>
-{% endif %}
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-<h2>Labels that the networks give</h2>
-{% if panels %}
-<p>Target images ({{ report.split }} split) whose labels no network has seen. Point at a picture, or
-move to it with the tab key, to enlarge it; its own mIoU stands in its corner.</p>
-<ul class="legend">
-{% for chip in legend %}
-<li><i style="background: {{ chip.colour }}"></i>{{ chip.name }}</li>
-{% endfor %}
-</ul>
-<div class="wide"><table class="panels">
-<thead><tr>
-{% for column in columns %}
-<th scope="col">{{ column }}</th>
-{% endfor %}
-</tr></thead>
-<tbody>
-{% for row in panels %}
-<tr>
-{% for cell in row.cells %}
-{% if cell.uri %}
-<td tabindex="0"><img src="{{ cell.uri }}" alt="{{ row.name }}: {{ cell.title }} {{ cell.note }}">
-{% if cell.note %}
-<span class="note">{{ cell.note }}</span>
-{% endif %}
-</td>
-{% else %}
-<td><div class="empty">{{ cell.note }}</div></td>
-{% endif %}
-{% endfor %}
-</tr>
-{% endfor %}
-</tbody></table></div>
-{% else %}
-<p>There are no labels to show yet.</p>
-{% endif %}
+import numpy as np
+from jinja2 import Environment
 
-<h2>Class by class</h2>
-{% if bars %}
-<p>Bold names are the rare classes. A dash stands for a class that occurs nowhere.</p>
-<div class="wide"><img class="chart" src="{{ bars }}" alt="IoU per class. {{ bar_text }}"></div>
-{% else %}
-<p>No scores yet.</p>
-{% endif %}
-
-<h2>Time that each step took</h2>
-{% if steps %}
-<div class="wide"><table class="times">
-<tbody>
-{% for step in steps %}
-<tr><th scope="row">{% if step.link %}<a href="{{ step.link }}">{{ step.name }}</a>{% else %}
-{{ step.name }}{% endif %}</th>
-<td><div class="bar {{ step.status }}" style="width: {{ step.share }}%"></div></td>
-<td>{{ step.time }}</td><td>{{ step.status }}</td></tr>
-{% endfor %}
-<tr><th scope="row">together</th><td></td><td>{{ total }}</td><td></td></tr>
-</tbody></table></div>
-<p class="muted">Steps may overlap: two trainings run side by side.</p>
-{% else %}
-<p>Nothing has been timed yet.</p>
-{% endif %}
-</main>
-</body>
-</html>
-"""
+from daformer_lib.course.report import (
+    AblationRow,
+    CourseReport,
+    PanelRow,
+    RunDetail,
+    StepTime,
+    headline,
+    picture_ious,
+    right_share,
 )
+from daformer_lib.files import write_atomic
+from daformer_lib.means import known_mean
+from daformer_lib.progress import duration
+from daformer_lib.specs import DatasetSpec
+from daformer_lib.viz import class_chips, colorize
+from daformer_lib.viz.charts import in_percent
+from daformer_lib.viz.draw import as_picture
+from daformer_lib.viz.safe_colours import theme_css
+from daformer_lib.viz.style import KIND_COLOURS, KIND_NAMES, run_colours, small_png, to_data_uri
+from daformer_lib.viz.tables import format_score
+
+HERE = Path(__file__).parent
+WIDE, TALL = 420, 250  # of the curves' drawing; it is shown at up to 1.5 times that
+LEFT, RIGHT, TOP, BOTTOM = 34, 18, 8, 34  # its margins
+DASHES = ("", "6 3", "2 3", "9 3 2 3", "1 3", "12 4")  # so that colour is not all that tells them
+
+
+def render(report: CourseReport) -> str:
+    """The page as HTML. All texts are escaped."""
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        (HERE / "report.html").read_text(encoding="utf-8")
+    )
+    runs = list(dict.fromkeys(run for row in report.panels for run in row.labels))
+    return template.render(
+        report=report,
+        css=(HERE / "report.css").read_text(encoding="utf-8"),
+        theme=theme_css(_marks(report)),
+        headline=headline(report.rows),
+        rows=_table(report.rows),
+        panels=[_panel(row, runs, report.spec) for row in report.panels],
+        legend=_legend(report.panels, report.spec),
+        classes=_classes(report),
+        curves=_curves(report.runs),
+        steps=_times(report.steps),
+        total=duration(sum(step.seconds for step in report.steps)),
+        kinds=KIND_NAMES,
+    )
+
+
+def write_report(report: CourseReport, path: str | Path) -> Path:
+    """Write the page, whole or not at all."""
+    # "replace": a file name may hold bytes that are no text in any encoding.
+    return write_atomic(path, render(report).encode(errors="replace"))
+
+
+def _marks(report: CourseReport) -> dict[str, str]:
+    """Colours of the page beside the themes' own: kinds of numbers, and runs."""
+    colours = run_colours([run.name for run in report.runs])
+    kinds = {f"kind-{kind}": colour for kind, colour in KIND_COLOURS.items()}
+    return kinds | {f"run-{i}": colour for i, colour in enumerate(colours)}
+
+
+def _panel(row: PanelRow, runs: Sequence[str], spec: DatasetSpec) -> dict[str, Any]:
+    """An image: its pictures as data addresses, and the IoU of the classes in it."""
+    cells = [
+        _cell("image", "", as_picture(row.image), f"{row.name}: the image"),
+        _cell("truth", "", colorize(row.truth, spec), f"{row.name}: true labels"),
+    ]
+    ious = {}
+    for run in runs:
+        if run not in row.labels:
+            cells.append(_cell(run, "not trained yet"))
+            continue
+        label = row.labels[run]
+        note = f"{format_score(right_share(label, row.truth, spec.ignore))} % right"
+        cells.append(
+            _cell(run, note, colorize(label, spec), f"{row.name}: labels of {run}, {note}")
+        )
+        ious[run] = picture_ious(label, row.truth, spec)
+    return {
+        "name": row.name,
+        "why": row.why,
+        "cells": cells,
+        "runs": list(ious),
+        "classes": [
+            {"name": spec.classes[i], "values": [f"{found[i]:.0f}" for found in ious.values()]}
+            for i in next(iter(ious.values()), {})
+        ],
+    }
+
+
+def _cell(title: str, note: str, picture: Any = None, alt: str = "") -> dict[str, str]:
+    uri = "" if picture is None else to_data_uri(small_png(picture))
+    return {"title": title, "note": note, "uri": uri, "alt": alt}
+
+
+def _legend(panels: Sequence[PanelRow], spec: DatasetSpec) -> list[dict[str, str]]:
+    labels = [label for row in panels for label in (row.truth, *row.labels.values())]
+    return [
+        {"name": chip.name, "colour": "#{:02x}{:02x}{:02x}".format(*chip.colour)}
+        for chip in (class_chips(spec, labels) if labels else [])
+    ]
+
+
+def _table(rows: Sequence[AblationRow]) -> list[dict[str, str]]:
+    return [
+        {
+            "name": row.name,
+            "paper": format_score(row.paper),
+            "paper_table": row.paper_table if row.paper is not None else "",
+            "study": format_score(row.study),
+            "live": format_score(row.live),
+            "rare": format_score(row.live_rare),
+            "right": format_score(row.live_right),
+        }
+        for row in rows
+    ]
+
+
+def _classes(report: CourseReport) -> dict[str, Any]:
+    """Class by class: a row per class, a cell per run; the mean last."""
+    spec = report.spec
+    values = {name: in_percent(iou, spec) for name, iou in report.class_iou.items()}
+
+    def line(name: str, numbers: Sequence[float], kind: str) -> dict[str, Any]:
+        cells = [(format_score(n), 0 if np.isnan(n) else round(float(n))) for n in numbers]
+        return {"name": name, "cells": cells, "kind": kind}
+
+    means = [known_mean(iou[list(spec.mean_ids)]) for iou in values.values()]
+    return {
+        "runs": list(values),
+        "rows": [
+            *(
+                line(name, [v[i] for v in values.values()], "rare" if i in spec.rare else "")
+                for i, name in enumerate(spec.classes)
+            ),
+            line("mean", means, "mean"),
+        ],
+    }
+
+
+def _curves(runs: Sequence[RunDetail]) -> dict[str, Any]:
+    """Lines of mIoU over steps as points of a drawing WIDE x TALL, with its ticks."""
+    known = [[(x, y) for x, y in zip(run.steps, run.miou) if not np.isnan(y)] for run in runs]
+    points = [point for line in known for point in line]
+    if not points:
+        return {}
+    last = max(x for x, _ in points)
+    top = 10 * (int(max(y for _, y in points)) // 10 + 1)
+    room = WIDE - LEFT - RIGHT, TALL - TOP - BOTTOM
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return round(LEFT + x / last * room[0], 1), round(TOP + (1 - y / top) * room[1], 1)
+
+    ends = [f"{line[-1][1]:.1f}" if line else "no score" for line in known]
+    steps = sorted({x for x, _ in points})
+    few = steps[:: max(1, -(-len(steps) // 6))]
+    listed = [dict(line) for line in known]
+    return {
+        "lines": [
+            {"name": run.name, "places": [place(*p) for p in line], "dash": dash, "end": end}
+            for run, line, dash, end in zip(runs, known, DASHES * len(runs), ends)
+        ],
+        "across": [(place(x, 0)[0], x) for x in few],
+        "up": [(place(0, y)[1], y) for y in range(0, top + 1, 10)],
+        "rows": [
+            (step, [format_score(line.get(step)) for line in listed]) for step in steps
+        ],
+        "alt": "mIoU over training. " + "; ".join(
+            f"{run.name}: {end} at the end" for run, end in zip(runs, ends)
+        ),
+        "box": (WIDE, TALL, LEFT, RIGHT, TOP, BOTTOM),
+    }  # fmt: skip
+
+
+def _times(steps: Sequence[StepTime]) -> list[dict[str, Any]]:
+    longest = max((step.seconds for step in steps), default=1) or 1
+    return [
+        {
+            "name": step.name,
+            "status": step.status,
+            "link": step.link,
+            "time": duration(step.seconds),
+            "share": f"{100 * step.seconds / longest:.1f}",
+        }
+        for step in steps
+    ]

@@ -1,4 +1,4 @@
-"""Palettes that tell classes apart: for colour-blind eyes, and for learners.
+"""Colours that can be told: palettes for colour-blind eyes and for learners, pages light and dark.
 
 Dichromats are simulated after Machado, Oliveira and Fernandes (IEEE TVCG 2009, severity 1). Colours
 are chosen one by one, each as far as possible (CIELAB, worst kind of sight) from those before it.
@@ -8,6 +8,7 @@ names stand in the legend and under the pointer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 
 from daformer_lib.specs import DatasetSpec
+from daformer_lib.viz.style import MARK_CONTRAST, contrast
 
 SIGHTS = {  # how linear RGB is seen
     "usual": np.eye(3),
@@ -43,6 +45,19 @@ SIGHTS = {  # how linear RGB is seen
 LEARNERS = {"truck": (224, 96, 0), "bus": (0, 224, 192), "train": (160, 96, 224)}
 FIRST = (120, 120, 128)  # the first class of street scenes is the road
 LEVELS = (20, 60, 100, 140, 180, 215, 250)  # of each channel
+# Of web pages, by the theme that the reader's system asks for. Edges and lines only part things.
+THEMES = {
+    "light": {
+        "ground": "#ffffff", "soft": "#f5f7f8", "line": "#dfe4e8", "ink": "#1f2933",
+        "muted": "#5a6672", "accent": "#1f7a6c", "bad": "#c2412f", "mark": "#7b8791",
+        "edge": "#838d97", "warn": "#fff6e5", "best": "#e6f3f1",
+    },
+    "dark": {
+        "ground": "#14181d", "soft": "#1f262d", "line": "#333c46", "ink": "#e8ecef",
+        "muted": "#a3afba", "accent": "#4cc0ac", "bad": "#ef7b69", "mark": "#8a96a1",
+        "edge": "#6f7b87", "warn": "#33291a", "best": "#17382f",
+    },
+}  # fmt: skip
 VIVID = 72  # CIELAB chroma: more than this hurts on a large area
 DARK = 22  # CIELAB lightness: less than this is taken for "ignored"
 
@@ -63,6 +78,30 @@ def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         for s in SIGHTS
     ]
     return np.min(apart, axis=0)
+
+
+def seen_on(colour: str, ground: str, least: float = MARK_CONTRAST) -> str:
+    """The colour, darkened on a light ground or lightened on a dark one, until it is seen there."""
+    towards = 255.0 if contrast("white", ground) > contrast("black", ground) else 0.0
+    rgb = np.array(list(bytes.fromhex(colour[1:])), float)
+    for share in np.linspace(0, 1, 101):
+        mixed = "#" + bytes(np.rint(rgb + share * (towards - rgb)).astype(np.uint8)).hex()
+        if contrast(mixed, ground) >= least:
+            return mixed
+    raise ValueError(f"no shade of {colour} has a contrast of {least} on {ground}")
+
+
+def theme_css(marks: Mapping[str, str]) -> str:
+    """The themes as CSS variables; `marks`: further colours by name, as they are seen in each."""
+    rules = []
+    for name, theme in THEMES.items():
+        seen = {mark: seen_on(colour, theme["soft"]) for mark, colour in marks.items()}
+        listed = " ".join(f"--{key}: {value};" for key, value in {**theme, **seen}.items())
+        rule = f":root {{ color-scheme: {name}; {listed} }}"
+        rules.append(
+            rule if name == "light" else f"@media (prefers-color-scheme: dark) {{ {rule} }}"
+        )
+    return "\n".join(rules)
 
 
 @cache

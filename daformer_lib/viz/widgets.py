@@ -34,7 +34,7 @@ from daformer_lib.viz.style import (
 
 Picture = Figure | np.ndarray
 GAP = 0.2  # inches between figures that stand side by side
-SCREEN = 768  # pixels: small pictures are enlarged to about this width
+SCREEN = 768  # pixels: small pictures are enlarged to about this width, and to no greater height
 
 
 def _png(picture: Picture, compact: bool) -> bytes:
@@ -42,7 +42,17 @@ def _png(picture: Picture, compact: bool) -> bytes:
     if isinstance(picture, Figure):
         return figure_png(picture) if compact else image_png(rgb_array(picture))
     picture = draw.as_picture(picture)
-    return small_png(picture, enlarge=max(1, SCREEN // picture.shape[1]))
+    return small_png(picture, enlarge=max(1, SCREEN // max(picture.shape[:2])))
+
+
+def picture_place() -> ipywidgets.Image:
+    """Where a control draws: at the picture's own size, smaller where the cell is narrower.
+
+    A box of widgets stretches what stands in it to its width unless told otherwise: a picture of
+    600 pixels was blown up to 1200 and blurred.
+    """
+    layout = {"max_width": "100%", "align_self": "flex-start", "object_fit": "contain"}
+    return ipywidgets.Image(format="png", layout=layout)
 
 
 def _text(value: Any) -> str:
@@ -127,7 +137,7 @@ class Explorer(ipywidgets.VBox):
         still: Plate,
     ) -> None:
         self.still = still
-        self.image = ipywidgets.Image(format="png", layout={"max_width": "100%"})
+        self.image = picture_place()
         self.error = ipywidgets.HTML()
         self._draw = draw_picture
         self._values = {name: list(values.values()) for name, values in choices.items()}

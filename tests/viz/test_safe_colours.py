@@ -5,12 +5,25 @@ import pytest
 
 from daformer_lib.specs import CITYSCAPES
 from daformer_lib.viz.safe_colours import (
+    THEMES,
     as_seen,
     for_learners,
     least_distance,
     palettes,
     safe_palette,
+    seen_on,
+    theme_css,
 )
+from daformer_lib.viz.style import (
+    KIND_COLOURS,
+    MARK_CONTRAST,
+    OTHER_COLOURS,
+    RUN_COLOURS,
+    TEXT_CONTRAST,
+    contrast,
+)
+
+GROUNDS = ("ground", "soft", "warn", "best")  # what text stands on
 
 
 def test_colours_stay_apart_for_all_eyes():
@@ -56,3 +69,41 @@ def test_a_learner_tells_vehicles_apart_and_from_all_others():
     assert least_distance(own[vehicles]) < 20  # why there is another palette
     others = [i for i in range(len(classes)) if i not in vehicles]
     assert (colours[others] == own[others]).all()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_pages_are_readable_in_both_themes(theme):
+    colours = THEMES[theme]
+    for text in ("ink", "muted", "accent", "bad"):
+        for ground in GROUNDS:
+            found = contrast(colours[text], colours[ground])
+            assert found >= TEXT_CONTRAST, f"{text} on {ground}: {found:.2f}"
+    for mark in ("mark", "edge", "accent", "bad"):
+        for ground in ("ground", "soft"):
+            assert contrast(colours[mark], colours[ground]) >= MARK_CONTRAST, (mark, ground)
+    assert set(colours) == {"ink", "muted", "accent", "bad", "mark", "edge", "line", *GROUNDS}
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_run_is_seen_in_both_themes(theme):
+    ground, soft = (THEMES[theme][name] for name in ("ground", "soft"))
+    for colour in {*RUN_COLOURS.values(), *OTHER_COLOURS, *KIND_COLOURS.values(), "#444444"}:
+        seen = seen_on(colour, soft)
+        assert contrast(seen, soft) >= MARK_CONTRAST and contrast(seen, ground) >= MARK_CONTRAST, (
+            colour
+        )
+        if contrast(colour, soft) >= MARK_CONTRAST:
+            assert seen == colour  # changed only where it must be
+
+
+def test_the_themes_as_css_hold_every_colour():
+    css = theme_css({"run-0": "#333a42"})
+    light, dark = css.splitlines()
+    assert "--run-0: #333a42;" in light and "--run-0: #333a42;" not in dark
+    assert dark.startswith("@media (prefers-color-scheme: dark)")
+    assert all(f"--{name}: {value};" in dark for name, value in THEMES["dark"].items())
+
+
+def test_no_shade_is_refused_in_words():
+    with pytest.raises(ValueError, match="no shade of #808080 has a contrast of 12 on #777777"):
+        seen_on("#808080", "#777777", 12)

@@ -9,6 +9,7 @@ from PIL import Image
 from daformer_lib.specs import CITYSCAPES
 from daformer_lib.viz import style, widgets
 from daformer_lib.viz.lines import line_chart
+from daformer_lib.viz.panels import panel_grid
 
 SCENE = np.random.default_rng(0).integers(0, 256, (128, 256, 3), dtype=np.uint8)
 
@@ -34,6 +35,22 @@ def test_numbers_get_a_slider_that_waits_and_names_a_dropdown():
     assert type(slider).__name__ == "SelectionSlider" and not slider.continuous_update
     menu = widgets.slider_picture(grey, {"dark": 0, "light": 9}, description="n").controls["n"]
     assert type(menu).__name__ == "Dropdown"
+
+
+def test_a_picture_keeps_its_own_size_in_the_cell():
+    """In a box of widgets everything is stretched to the box's width unless it says otherwise."""
+    chapter_00 = widgets.slider_picture(  # a street above its label: 1,015 pixels high, stretched
+        lambda k: panel_grid([[np.roll(SCENE, k, axis=1)], [SCENE]]), [0, 1], description="k"
+    )
+    layout = chapter_00.image.layout
+    assert (layout.align_self, layout.max_width, layout.width) == ("flex-start", "100%", None)
+    height, width = shown(chapter_00).shape[:2]
+    assert width <= 4.2 * style.DPI + 1 and height < 500
+
+
+def test_a_narrow_picture_is_not_enlarged_into_a_tower():
+    explorer = widgets.slider_picture(lambda k: SCENE[:, k : k + 1], [0, 1], description="column")
+    assert shown(explorer).shape == (6 * 128, 6, 3)
 
 
 def test_each_value_is_drawn_once():

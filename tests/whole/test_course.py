@@ -27,6 +27,12 @@ def test_the_course_ends_in_a_self_contained_report(report):
     assert "smoke" in page
 
 
+def test_the_report_leads_to_what_lies_beside_it(report):
+    links = [a for a in re.findall(r'href="([^"]+)"', report.read_text()) if a[0] != "#"]
+    assert "comparison.html" in links and "notebooks/00_domain_gap.ipynb" in links
+    assert [a for a in links if not (report.parent / a).exists()] == []
+
+
 def test_every_chapter_was_executed(report):
     executed = {p.stem for p in (report.parent / "notebooks").glob("0[0-6]_*.ipynb")}
     assert executed == {p.stem for p in course.chapters()} and len(executed) == 7

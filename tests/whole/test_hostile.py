@@ -22,7 +22,8 @@ from PIL import Image
 from daformer_lib import files
 from daformer_lib.course import exercises
 from daformer_lib.course.exercises import QUESTIONS
-from daformer_lib.course.report import CourseReport, PanelRow, StepTime, render, write_report
+from daformer_lib.course.report import CourseReport, PanelRow, StepTime
+from daformer_lib.course.report_page import render, write_report
 from daformer_lib.models.checkpoints.weight_files import extract_tensors, read_weights
 from daformer_lib.runs.checkpoint_files import load_checkpoint
 from daformer_lib.runs.results import RowResult, class_table

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 WIDTH = 1160  # pixels
 GAP, TITLE = 8, 24
-WIDEST = 560
+WIDEST = TALLEST = 560  # of one panel: a narrow region must not become a tower
 INK, MUTED = (31, 41, 51), (95, 108, 121)
 
 
@@ -30,14 +30,15 @@ def arrange(panels: Sequence[Panel], columns: int | None = None, width: int = WI
     """Rows of panels, all at one size, at most four beside each other."""
     columns = columns or balanced(len(panels))
     wide = min(WIDEST, (width - GAP * (columns - 1)) // columns)
-    tall = round(wide * max(p.pixels.shape[0] / p.pixels.shape[1] for p in panels))
+    steepest = max(p.pixels.shape[0] / p.pixels.shape[1] for p in panels)
+    tall = min(TALLEST, round(wide * steepest))
     rows = -(-len(panels) // columns)
     size = (columns * (wide + GAP) - GAP, rows * (TITLE + tall + GAP) - GAP)
     sheet = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(sheet)
     for place, panel in enumerate(panels):
         x, y = (place % columns) * (wide + GAP), (place // columns) * (TITLE + tall + GAP)
-        sheet.paste(Image.fromarray(fitted(panel.pixels, wide)), (x, y + TITLE))
+        sheet.paste(Image.fromarray(fitted(panel.pixels, wide, tall)), (x, y + TITLE))
         taken = pen.textlength(panel.note, font=_font("DejaVuSans", 12))
         pen.text((x + wide - taken, y + 4), panel.note, MUTED, _font("DejaVuSans", 12))
         title = _shortened(pen, panel.title, wide - taken - 10)
@@ -50,11 +51,13 @@ def balanced(count: int) -> int:
     return count if count <= 4 else min((4, 3), key=lambda columns: -count % columns)
 
 
-def fitted(pixels: np.ndarray, wide: int) -> np.ndarray:
-    """At that width: sharp pixels when enlarged, averaged ones when reduced."""
-    tall = max(1, round(pixels.shape[0] * wide / pixels.shape[1]))
-    way = cv2.INTER_NEAREST if wide >= pixels.shape[1] else cv2.INTER_AREA
-    return cv2.resize(np.ascontiguousarray(pixels), (wide, tall), interpolation=way)
+def fitted(pixels: np.ndarray, wide: int, tall: int) -> np.ndarray:
+    """As large as fits, in its own proportions: sharp when enlarged, averaged when reduced."""
+    height, width = pixels.shape[:2]
+    scale = min(wide / width, tall / height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    way = cv2.INTER_NEAREST if scale >= 1 else cv2.INTER_AREA
+    return cv2.resize(np.ascontiguousarray(pixels), size, interpolation=way)
 
 
 def cross(pixels: np.ndarray, x: float, y: float) -> np.ndarray:

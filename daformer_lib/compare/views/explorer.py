@@ -29,6 +29,7 @@ from daformer_lib.means import percent
 from daformer_lib.viz.panels import wrong_share
 from daformer_lib.viz.safe_colours import palettes
 from daformer_lib.viz.style import Plate
+from daformer_lib.viz.widgets import picture_place
 
 ORDERS = ("disagreement", "error", "class error", "name")
 ALL = "all classes"
@@ -47,7 +48,7 @@ class ComparisonExplorer(ipywidgets.VBox):
         self.found: Survey = survey(comparison)  # at the last step: what images are sorted by
         self.controls = _controls(comparison, threshold)
         self.legend, self.numbers = ipywidgets.HTML(), ipywidgets.HTML()
-        self.image = ipywidgets.Image(format="png", layout={"max_width": "100%"})
+        self.image = picture_place()
         self.error = ipywidgets.HTML()
         self._views: dict[tuple[str, int], View] = {}
         super().__init__([*_rows(self.controls), self.legend, self.image, self.numbers, self.error])

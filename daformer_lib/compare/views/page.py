@@ -17,9 +17,14 @@ from daformer_lib.compare.views.page_data import USUAL, Limits, notes, page_data
 from daformer_lib.compare.views.tables import scores_table, verdict
 from daformer_lib.files import write_atomic
 from daformer_lib.progress import Report, silent
+from daformer_lib.viz.safe_colours import theme_css
+from daformer_lib.viz.style import run_colours
 
 HERE = Path(__file__).parent
-SCRIPTS = ("page_state.js", "page_panels.js", "page_charts.js", "page_main.js")
+SCRIPTS = (
+    "page_state.js", "page_panels.js", "page_charts.js", "page_pointer.js", "page_address.js",
+    "page_main.js",
+)  # fmt: skip
 
 
 def render_page(
@@ -43,6 +48,7 @@ def render_page(
         facts=_facts(comparison, command),
         table=scores_table(found, comparison.spec, threshold),
         data=as_script(data),
+        theme=theme_css({f"run-{r}": c for r, c in enumerate(run_colours(comparison.names))}),
         css=(HERE / "page.css").read_text(encoding="utf-8"),
         script="\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS),
     )

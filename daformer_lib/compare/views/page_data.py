@@ -25,7 +25,6 @@ from daformer_lib.means import json_number
 from daformer_lib.progress import Report, silent
 from daformer_lib.viz import draw
 from daformer_lib.viz.safe_colours import palettes
-from daformer_lib.viz.style import run_colours
 
 Evolutions = dict[str, dict[int, Tally]]  # by source, then step
 
@@ -89,14 +88,15 @@ def page_data(
         "steps": list(comparison.steps),
         "step": found.step,
         "hasTruth": found.has_truth,
+        "scored": _scored(comparison, found),
         "hasImages": comparison.has_images,
         "runs": [
             {
-                "name": source.name, "colour": colour, "steps": list(source.steps),
+                "name": source.name, "steps": list(source.steps),
                 "hasConfidence": source.has_confidence,
                 "tallies": [packed_tally(t) for t in evolutions[source.name].values()],
             }
-            for source, colour in zip(comparison.sources, run_colours(comparison.names))
+            for source in comparison.sources
         ],
         "apart": np.round(found.apart, 5).tolist(),
         "images": _images(comparison, found, ranking(found, order), limits, report),
@@ -137,6 +137,13 @@ def _spec(comparison: Comparison) -> dict[str, Any]:
         "palettes": {name: list(map(list, p)) for name, p in palettes(spec).items()},
         "meanIds": list(spec.mean_ids),
     }
+
+
+def _scored(comparison: Comparison, found: Survey) -> list[int]:
+    """Classes whose mean is the mIoU: those in the truth, the same for all; all without truth."""
+    true = sum(tally.table.sum(1) for tally in found.tallies.values())  # (K,)
+    ids = list(comparison.spec.mean_ids)
+    return [i for i in ids if true[i]] if found.has_truth else ids
 
 
 def _states(comparison: Comparison, found: Survey, name: str) -> dict[int, Tally]:

@@ -10,16 +10,27 @@ function options(select, entries, value) {
   });
   if (value !== undefined) select.value = value;
 }
+// What images can be sorted by now; the error of a class only when one class is chosen.
+function sortKeys() {
+  const id = chosen(), keys = { name: { text: "name", of: null } };
+  if (runs.length > 1) keys.disagreement = { text: "disagreement", of: (image) => image.disagreement };
+  if (data.hasTruth) {
+    keys.error = { text: "error", of: (image) => image.error };
+    keys["class error"] = { text: id === null ? "error of a class (choose one)" : `error of ${spec.classes[id]}`,
+      of: (image) => image.classError[id], off: id === null };
+  }
+  return keys;
+}
 function sortImages() {
-  const id = chosen(), key = {
-    name: null, disagreement: (image) => image.disagreement, error: (image) => image.error,
-    "class error": (image) => image.classError[id ?? 0],
-  }[state.sort];
-  const ordered = [...images];
-  if (key) ordered.sort((a, b) => (key(b) ?? -1) - (key(a) ?? -1));
+  const keys = sortKeys();
+  if (!keys[state.sort] || keys[state.sort].off) state.sort = data.hasTruth ? "error" : "name";
+  options($("sort"), Object.entries(keys).map(([key, { text }]) => [text, key]), state.sort);
+  for (const option of $("sort").options) option.disabled = Boolean(keys[option.value].off);
+  const { of } = keys[state.sort], ordered = [...images];
+  if (of) ordered.sort((a, b) => (of(b) ?? -1) - (of(a) ?? -1));
   else ordered.sort((a, b) => a.stem < b.stem ? -1 : 1);
-  const text = (image) => key && key(image) !== null ? ` (${percent(key(image))} %)` : "";
-  options($("image"), ordered.map((image) => [image.stem + text(image), image.stem]));
+  const text = (image) => of && of(image) !== null ? ` (${percent(of(image))} %)` : "";
+  options($("image"), ordered.map((image) => [image.stem + text(image), image.stem]), state.stem);
   return ordered;
 }
 function chooseFirst() {
@@ -33,9 +44,10 @@ async function show() {
   if (mine !== turn) return; // another control has moved meanwhile
   view = loaded;
   draw();
+  tellShown();
   const found = await tablesAt(state.step);
   if (mine !== turn) return;
-  drawWeights(found, view);
+  drawWeights(found);
   drawTable(found);
   drawReliability(found);
   await drawEvolution();
@@ -46,11 +58,22 @@ function draw() {
   panels.forEach((each) => drawPanel(each, view));
   $("panels").classList.toggle("zoomed", state.zoom > 1);
 }
+function tellShown() {
+  const { text, of } = sortKeys()[state.sort], image = current(), line = $("shown");
+  const by = of && of(image) !== null ? `${text} (${percent(of(image))} %)` : text;
+  line.textContent = "";
+  line.append(element("strong", "", image.stem), ` · image ${$("image").selectedIndex + 1} of ${images.length} by ${by}`
+    + ` · ${steps.length > 1 ? `step ${state.step}` : "one state"}`
+    + (state.classes.size ? ` · only ${filterName()}` : "")
+    + (state.runs.size < runs.length ? ` · ${state.runs.size} of ${runs.length} runs` : ""));
+  $("of-classes").textContent = state.classes.size ? `, and of ${filterName()} only` : "";
+}
+function fail(text) {
+  $("failure").textContent = text;
+  $("failure").hidden = !text;
+}
 const safely = (work) => async (event) => {
-  try { await work(event); $("failure").hidden = true; } catch (problem) {
-    $("failure").textContent = `This page could not show that: ${problem.message}`;
-    $("failure").hidden = false;
-  }
+  try { fail(""); await work(event); } catch (problem) { fail(`This page could not show that: ${problem.message}`); }
 };
 
 // --- the legend: always there, and a filter
@@ -64,7 +87,11 @@ function drawLegend() {
     made.dataset.class = spec.classes[id];
     made.setAttribute("aria-pressed", seen.has(id));
     made.append(chip(colour), spec.classes[id]);
-    made.onclick = safely(() => { seen.has(id) ? seen.delete(id) : seen.add(id); return classesChanged(); });
+    made.onclick = safely(() => {
+      seen.has(id) ? seen.delete(id) : seen.add(id);
+      writeAddress(true);
+      return classesChanged();
+    });
     place.append(made);
   });
   const ignored = element("span", "scale");
@@ -94,145 +121,140 @@ async function classesChanged() {
   const one = chosen();
   $("class").value = one === null ? "" : String(one);
   drawLegend();
-  if (state.sort === "class error") chooseFirst();
+  state.sort === "class error" ? chooseFirst() : sortImages();
   await show();
 }
 
-// --- the pointer: names under it, moving when zoomed, zooming in by double-click
-function place(event) {
-  const box = event.target.getBoundingClientRect(), { x, y, w, h } = region();
-  return [
-    Math.min(Math.floor(x + (event.clientX - box.left) / box.width * w), WIDTH - 1),
-    Math.min(Math.floor(y + (event.clientY - box.top) / box.height * h), HEIGHT - 1),
-  ];
-}
-function tell(event) {
-  const tip = $("tip"), [x, y] = place(event), at = y * WIDTH + x;
-  if (!view || x < 0 || y < 0) return;
-  tip.textContent = "";
-  const says = (who, label, sure) => {
-    const line = element("div"), id = label[at];
-    line.append(element("span", "who", who), chip(id < K ? palette()[id] : data.colours.ignored),
-      element("b", "", id < K ? spec.classes[id] : "no label"));
-    if (sure) line.append(`\u00a0${(sure[at] / 255).toFixed(2)}`);
-    tip.append(line);
-  };
-  if (view.truth) says("truth", view.truth);
-  runs.forEach((run, r) => says(run.name, view.labels[r], view.sures[r]));
-  tip.append(element("div", "", `x ${x}, y ${y}`));
-  tip.hidden = false;
-  const left = event.clientX + 18 + tip.offsetWidth > innerWidth ? event.clientX - tip.offsetWidth - 14 : event.clientX + 18;
-  const top = Math.min(event.clientY + 16, innerHeight - tip.offsetHeight - 8);
-  tip.style.left = `${Math.max(left, 4)}px`;
-  tip.style.top = `${Math.max(top, 4)}px`;
-}
-function watchPointer() {
-  const grid = $("panels");
-  let held = null;
-  const onCanvas = (event) => event.target.tagName === "CANVAS";
-  grid.addEventListener("pointermove", (event) => {
-    if (!onCanvas(event)) { $("tip").hidden = true; return; }
-    if (held && state.zoom > 1) {
-      const box = event.target.getBoundingClientRect();
-      state.x = held.x - (event.clientX - held.at[0]) / box.width / state.zoom;
-      state.y = held.y - (event.clientY - held.at[1]) / box.height / state.zoom;
-      draw();
-    }
-    tell(event);
-  });
-  grid.addEventListener("pointerdown", (event) => {
-    if (!onCanvas(event)) return;
-    const { x, y, w, h } = region();
-    held = { at: [event.clientX, event.clientY], x: (x + w / 2) / WIDTH, y: (y + h / 2) / HEIGHT };
-    tell(event);
-  });
-  addEventListener("pointerup", () => { held = null; });
-  grid.addEventListener("pointerleave", () => { $("tip").hidden = true; });
-  grid.addEventListener("dblclick", (event) => {
-    if (!onCanvas(event)) return;
-    const [x, y] = place(event);
-    setZoom(Math.min(state.zoom * 2, 12), (x + 0.5) / WIDTH, (y + 0.5) / HEIGHT);
-  });
-}
-function setZoom(zoom, x = state.x, y = state.y) {
-  Object.assign(state, { zoom, x, y });
-  $("zoom").value = zoom;
-  $("zoom-value").textContent = `${zoom}×`;
-  draw();
-}
-
 // --- the controls
-function start() {
+function begin() { // the state at the start, and after a reset
+  Object.assign(state, initial());
   for (const layer of ["label", data.hasTruth ? "error" : "disagreement", "confidence"]) {
     if (hasLayer[layer]) state.rows.add(layer);
   }
-  const sorts = ["name", ...(runs.length > 1 ? ["disagreement"] : []), ...(data.hasTruth ? ["error", "class error"] : [])];
-  state.sort = runs.length > 1 ? "disagreement" : sorts[sorts.length - 1] === "name" ? "name" : "error";
-  options($("sort"), sorts.map((s) => [s, s]), state.sort);
-  options($("class"), [["all classes", ""], ...spec.classes.map((name, id) => [name, id])], "");
-  options($("palette"), Object.keys(spec.palettes).map((name) => [name, name]), state.palette);
-  options($("measure"), Object.entries(MEASURES).map(([key, text]) => [text, key]), state.measure);
-  const states = runs.flatMap((run, r) => run.steps.map((step, p) => [`${run.name}, ${stepText(run, step)}`, `${r} ${p}`]));
-  const lastOf = (r) => `${r} ${runs[r].steps.length - 1}`;
-  options($("from"), states, runs.length > 1 ? lastOf(0) : "0 0");
-  options($("to"), states, lastOf(runs.length - 1));
-  $("step").max = steps.length - 1;
-  $("step").value = steps.indexOf(state.step);
-  $("step").disabled = $("play").disabled = steps.length < 2;
-  $("threshold").value = state.threshold;
-  $("opacity").disabled = !data.hasImages;
-  for (const layer of Object.keys(LAYERS).filter((key) => hasLayer[key])) {
-    const label = element("label"), box = element("input");
-    box.type = "checkbox";
-    box.checked = state.rows.has(layer);
-    box.name = layer;
-    label.append(box, ` ${LAYERS[layer]}`);
-    box.onchange = safely(() => {
-      box.checked ? state.rows.add(layer) : state.rows.delete(layer);
-      buildPanels();
-      drawLegend();
-      return show();
-    });
-    $("rows").append(label);
-  }
-  says();
+  state.sort = runs.length > 1 ? "disagreement" : data.hasTruth ? "error" : "name";
+  state.measure = data.hasTruth ? "iou" : anyConfidence ? "coverage" : "predicted";
+  state.stem = sortImages()[0].stem;
+}
+function box(name, text, isOn, change) {
+  const label = element("label"), made = element("input");
+  made.type = "checkbox";
+  made.name = name;
+  made.checked = isOn;
+  label.append(made, ` ${text}`);
+  made.onchange = safely(() => change(made));
+  return label;
+}
+async function rowsChanged() {
   buildPanels();
   drawLegend();
-  drawApart();
-  chooseFirst();
+  writeAddress(true);
+  await show();
 }
+function toggleRun(r) { // one run at least stays
+  if (state.runs.has(r) && state.runs.size > 1) state.runs.delete(r); else state.runs.add(r);
+  says();
+  return rowsChanged();
+}
+function start() {
+  begin();
+  options($("class"), [["all classes", ""], ...spec.classes.map((name, id) => [name, id])], "");
+  options($("palette"), Object.keys(spec.palettes).map((name) => [name, name]), state.palette);
+  const measures = Object.entries(MEASURES).filter(([key]) => runs.some((run) => measurable(key, run)));
+  options($("measure"), measures.map(([key, text]) => [text, key]), state.measure);
+  const states = runs.flatMap((run, r) => run.steps.map((step, p) => [`${run.name}, ${stepText(run, step)}`, `${r} ${p}`]));
+  options($("from"), states);
+  options($("to"), states);
+  $("step").max = steps.length - 1;
+  $("step").disabled = $("play").disabled = steps.length < 2;
+  $("opacity").disabled = !data.hasImages;
+  for (const layer of Object.keys(LAYERS).filter((key) => hasLayer[key])) {
+    $("rows").append(box(layer, LAYERS[layer], state.rows.has(layer), (made) => {
+      made.checked ? state.rows.add(layer) : state.rows.delete(layer);
+      return rowsChanged();
+    }));
+  }
+  if (runs.length > 1) runs.forEach((run, r) => $("runs").append(box(String(r), `${r + 1} ${run.name}`, true, () => toggleRun(r))));
+  $("runs").hidden = runs.length < 2;
+  $("link-text").textContent = framed ? "" : "The address of this page holds the image, the runs, the classes and the view: copy it, and whoever opens it sees the same. The browser's back button leads back.";
+  chooseFlow();
+}
+function chooseFlow() {
+  const lastOf = (r) => `${r} ${runs[r].steps.length - 1}`;
+  $("from").value = runs.length > 1 ? lastOf(0) : "0 0";
+  $("to").value = lastOf(runs.length - 1);
+  $("scope").value = "page";
+}
+// Every control as the state has it.
 function says() {
-  $("step-value").textContent = state.step;
+  const at = { step: steps.indexOf(state.step), threshold: state.threshold, opacity: state.opacity, zoom: state.zoom,
+    palette: state.palette, measure: state.measure, class: chosen() ?? "" };
+  for (const [id, value] of Object.entries(at)) $(id).value = value;
+  $("step-value").textContent = steps.length > 1 ? state.step : "one state";
   $("threshold-value").textContent = state.threshold.toFixed(3);
   $("opacity-value").textContent = state.opacity.toFixed(2);
   $("zoom-value").textContent = `${state.zoom}×`;
+  $("rows").querySelectorAll("input").forEach((made) => { made.checked = state.rows.has(made.name); });
+  $("runs").querySelectorAll("input").forEach((made) => { made.checked = state.runs.has(Number(made.name)); });
 }
-function on(id, event, change) {
-  $(id).addEventListener(event, safely(async () => { await change($(id)); says(); await show(); }));
+// Everything anew: after a reset, and when the address has changed.
+async function rebuild() {
+  sortImages();
+  says();
+  buildPanels();
+  drawLegend();
+  await show();
 }
+function reset() {
+  begin();
+  chooseFlow();
+  writeAddress(true);
+  return rebuild();
+}
+function on(id, event, change, lasting = true) {
+  $(id).addEventListener(event, safely(async () => {
+    await change($(id));
+    says();
+    writeAddress(lasting);
+    await show();
+  }));
+}
+const turnPage = (by) => {
+  const select = $("image");
+  select.selectedIndex = (select.selectedIndex + by + select.length) % select.length;
+  state.stem = select.value;
+  writeAddress(true);
+  return show();
+};
+const turnStep = (by) => {
+  state.step = steps[Math.min(Math.max(steps.indexOf(state.step) + by, 0), steps.length - 1)];
+  says();
+  writeAddress();
+  return show();
+};
 function listen() {
   $("controls").addEventListener("submit", (event) => event.preventDefault());
   on("image", "change", (c) => { state.stem = c.value; });
   on("sort", "change", (c) => { state.sort = c.value; chooseFirst(); });
   on("class", "change", (c) => {
     state.classes = new Set(c.value === "" ? [] : [Number(c.value)]);
-    return classesChanged();
+    drawLegend();
+    state.sort === "class error" ? chooseFirst() : sortImages();
   });
-  on("step", "input", (c) => { state.step = steps[Number(c.value)]; });
-  on("threshold", "input", (c) => { state.threshold = Number(c.value); });
+  on("step", "input", (c) => { state.step = steps[Number(c.value)]; }, false);
+  on("threshold", "input", (c) => { state.threshold = Number(c.value); }, false);
   on("palette", "change", (c) => { state.palette = c.value; drawLegend(); });
   on("measure", "change", (c) => { state.measure = c.value; });
   for (const id of ["from", "to", "scope"]) $(id).addEventListener("change", safely(drawFlow));
-  $("opacity").addEventListener("input", safely(() => { state.opacity = Number($("opacity").value); says(); draw(); }));
+  $("opacity").addEventListener("input", safely(() => {
+    state.opacity = Number($("opacity").value);
+    says();
+    draw();
+    writeAddress();
+  }));
   $("zoom").addEventListener("input", safely(() => setZoom(Number($("zoom").value))));
-  const turnPage = (by) => safely(() => {
-    const select = $("image");
-    select.selectedIndex = (select.selectedIndex + by + select.length) % select.length;
-    state.stem = select.value;
-    return show();
-  });
-  $("previous").onclick = turnPage(-1);
-  $("next").onclick = turnPage(1);
+  $("previous").onclick = safely(() => turnPage(-1));
+  $("next").onclick = safely(() => turnPage(1));
+  $("reset").onclick = safely(reset);
   let playing = null;
   $("play").onclick = () => {
     clearInterval(playing);
@@ -246,5 +268,7 @@ function listen() {
   let waiting = null;
   addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => view && draw(), 120); });
   watchPointer();
+  watchKeys();
+  watchAddress();
 }
-safely(async () => { start(); listen(); await show(); })();
+safely(async () => { start(); listen(); fail(readAddress()); await rebuild(); drawApart(); })();

@@ -12,54 +12,54 @@ const SCENES = {
 };
 
 function buildPanels() {
-  const grid = $("panels");
+  const grid = $("panels"), seen = seenRuns();
   grid.textContent = "";
   panels.length = 0;
-  grid.style.gridTemplateColumns = `repeat(${runs.length + 1}, minmax(210px, ${WIDTH * 2}px))`;
-  grid.append(head("scene", "#c5ccd3"));
-  runs.forEach((run, r) => grid.append(head(run.name, run.colour, r)));
+  grid.style.gridTemplateColumns = `repeat(${seen.length + 1}, minmax(210px, ${WIDTH * 2}px))`;
+  grid.append(head("scene", "var(--edge)"));
+  seen.forEach((r) => grid.append(head(runs[r].name, runColour(r), r)));
   for (const layer of Object.keys(LAYERS)) {
     if (!state.rows.has(layer)) continue;
-    for (let r = -1; r < runs.length; r++) grid.append(panel(layer, r < 0 ? null : r));
+    grid.append(panel(layer, null), ...seen.map((r) => panel(layer, r)));
   }
 }
 function head(name, colour, r) {
   const made = element("div", "head", name);
-  made.style.borderColor = css(colour);
+  made.style.borderColor = colour;
   const below = element("small", "", r === undefined ? "\u00a0" : "");
   if (r !== undefined) below.id = `weight-${r}`;
   made.append(below);
   return made;
 }
 function panel(layer, r) {
-  const figure = element("figure");
-  const canvas = element("canvas");
+  const figure = element("figure"), canvas = element("canvas"), why = element("p", "why");
   canvas.width = WIDTH;
   canvas.height = HEIGHT;
-  canvas.style.aspectRatio = `${WIDTH} / ${HEIGHT}`;
+  canvas.style.aspectRatio = why.style.aspectRatio = `${WIDTH} / ${HEIGHT}`;
   canvas.dataset.layer = layer;
   canvas.dataset.run = r === null ? "scene" : runs[r].name;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `${r === null ? SCENES[layer] : `${runs[r].name}: ${LAYERS[layer]}`}`);
+  why.hidden = true;
   const caption = element("figcaption");
   caption.append(element("span", "", r === null ? SCENES[layer] : LAYERS[layer]), element("span"));
-  figure.append(canvas, caption);
-  panels.push({ canvas, layer, run: r, note: caption.lastChild });
+  figure.append(canvas, why, caption);
+  panels.push({ canvas, layer, run: r, why, note: caption.lastChild });
   return figure;
 }
 
 // --- one image at one step, unpacked.
 async function load(image, step) {
   const places = runs.map((run) => placeAt(run, step));
+  const wanted = (of) => places.map((place, r) => state.runs.has(r) ? of(image, r, place) : null);
   const [picture, truth, ...rest] = await Promise.all([
-    pictureOf(image), truthOf(image),
-    ...places.map((place, r) => labelOf(image, r, place)),
-    ...places.map((place, r) => sureOf(image, r, place)),
+    pictureOf(image), truthOf(image), ...wanted(labelOf), ...wanted(sureOf),
   ]);
   const labels = rest.slice(0, runs.length), sures = rest.slice(runs.length);
-  return { image, step, picture, truth, labels, sures, vote: vote(labels) };
+  const seen = labels.filter((label) => label !== null); // of the runs that are shown
+  return { image, step, picture, truth, labels, sures, seen, vote: vote(seen) };
 }
-// What most sources say; of equal ones, the earlier source's.
+// What most of the sources shown say; of equal ones, the earlier source's.
 function vote(labels) {
   if (labels.length < 3) return labels[0];
   const best = labels[0].slice();
@@ -92,7 +92,7 @@ const countTable = () => Uint32Array.from(
 
 // --- the pixels of a panel; null where there is nothing to show.
 function paint(view, layer, r) {
-  const { labels, sures, truth } = view;
+  const { labels, sures, truth, seen } = view;
   const out = new Uint32Array(WIDTH * HEIGHT);
   const concerned = (i, label) => !state.classes.size ||
     state.classes.has(label[i]) || (truth && state.classes.has(truth[i]));
@@ -100,13 +100,16 @@ function paint(view, layer, r) {
   if (r === null) {
     if (layer === "label" || layer === "sure") return truth && painted(out, truth, labelTable());
     if (layer === "confidence") return null; // the picture itself
-    const table = countTable();
-    if (layer === "error" && !truth) return null;
+    const table = countTable(), ofTruth = layer === "error";
+    if (ofTruth && !truth) return null;
     for (let i = 0; i < out.length; i++) {
-      let n = 0;
-      const against = layer === "error" ? truth[i] : view.vote[i];
-      for (const label of labels) n += label[i] !== against;
-      out[i] = layer === "error" && truth[i] === IGNORE ? ignored : table[n];
+      const against = ofTruth ? truth[i] : view.vote[i];
+      let n = 0, ours = !state.classes.size || state.classes.has(against);
+      for (const label of seen) {
+        n += label[i] !== against;
+        ours ||= state.classes.has(label[i]);
+      }
+      out[i] = ofTruth && against === IGNORE ? ignored : ours ? table[n] : faded;
     }
     return out;
   }
@@ -154,7 +157,7 @@ function region() {
   const clamp = (middle) => Math.min(Math.max(middle - wide / 2, 0), 1 - wide);
   return { x: clamp(state.x) * WIDTH, y: clamp(state.y) * HEIGHT, w: wide * WIDTH, h: wide * HEIGHT };
 }
-function drawPanel({ canvas, layer, run, note }, view) {
+function drawPanel({ canvas, layer, run, why, note }, view) {
   const scale = Math.max(1, Math.ceil((canvas.clientWidth || WIDTH) * (window.devicePixelRatio || 1) / WIDTH));
   canvas.width = WIDTH * scale;
   canvas.height = HEIGHT * scale;
@@ -175,36 +178,48 @@ function drawPanel({ canvas, layer, run, note }, view) {
     stage.getContext("2d").putImageData(
       new ImageData(new Uint8ClampedArray(pixels.buffer), WIDTH, HEIGHT), 0, 0);
     put(stage, overlaid && view.picture ? state.opacity : 1);
-  } else if (!view.picture || run !== null) {
-    pen.fillStyle = "#5f6c79";
-    pen.font = `${13 * scale}px sans-serif`;
-    pen.textAlign = "center";
-    pen.fillText("not known", canvas.width / 2, canvas.height / 2);
   }
-  note.textContent = noteOf(view, layer, run);
+  const reason = pixels || (run === null && view.picture) ? "" : reasonOf(layer, run);
+  why.textContent = reason;
+  why.hidden = !reason;
+  note.textContent = reason ? "" : noteOf(view, layer, run);
 }
-// The number under a panel: of the whole image, whatever the zoom.
-function noteOf(view, layer, r) {
-  const { truth } = view;
-  if (r === null) return "";
-  const label = view.labels[r], sure = view.sures[r];
-  let part = 0, whole = label.length;
+// Why there is nothing to show in a panel.
+function reasonOf(layer, run) {
   if (layer === "confidence" || layer === "sure") {
-    if (!sure) return "no confidence";
+    return run === null ? "no image at hand"
+      : "This source came without confidence, so there is none to show.";
+  }
+  if (layer === "error") return "No truth for this image: right and wrong are not known.";
+  return data.hasTruth ? "no truth for this image" : "no image at hand";
+}
+// The number under a panel: of this image, whatever the zoom; of the filter's classes, if any.
+function noteOf(view, layer, r) {
+  if (r === null) return "";
+  const { truth, vote } = view, label = view.labels[r], sure = view.sures[r];
+  const mask = new Uint8Array(256).fill(state.classes.size ? 0 : 1);
+  state.classes.forEach((id) => { mask[id] = 1; });
+  let part = 0, whole = 0;
+  if (layer === "confidence" || layer === "sure") {
     const from = sureFrom(state.threshold);
-    for (let i = 0; i < whole; i++) part += sure[i] >= from;
-    return `${percent(part / whole)} % of the image ≥ ${state.threshold.toFixed(3)}`;
+    for (let i = 0; i < label.length; i++) {
+      if (!mask[label[i]]) continue;
+      whole += 1;
+      part += sure[i] >= from;
+    }
+    return whole ? `${percent(part / whole)} % ≥ ${state.threshold.toFixed(3)}`
+      : `nothing called ${filterName()}`;
   }
-  if (layer === "disagreement") {
-    for (let i = 0; i < whole; i++) part += label[i] !== view.vote[i];
-    return `${percent(part / whole)} % differ`;
-  }
-  if (!truth) return "";
-  whole = 0;
+  const against = layer === "disagreement" ? vote : truth;
+  if (!against) return "";
   for (let i = 0; i < label.length; i++) {
-    if (truth[i] === IGNORE) continue;
+    if (against === truth && truth[i] === IGNORE) continue;
+    if (!mask[label[i]] && !mask[against[i]]) continue;
     whole += 1;
-    part += label[i] !== truth[i];
+    part += label[i] !== against[i];
   }
-  return whole ? `${percent(part / whole)} % wrong` : "";
+  if (!whole) return state.classes.size ? `no ${filterName()} here` : "";
+  if (layer === "disagreement") return `${percent(part / whole)} % differ`;
+  const id = chosen(); // missed or claimed: what is left of the union is the intersection
+  return id === null ? `${percent(part / whole)} % wrong` : `IoU ${percent(1 - part / whole)}`;
 }

@@ -8,12 +8,15 @@ const LAYERS = {
   label: "pseudo-label", confidence: "confidence", error: "error", sure: "confident only",
   disagreement: "disagreement",
 };
-const state = {
+const all = runs.map((_, r) => r);
+const initial = () => ({
   stem: null, step: data.step, threshold: data.threshold, opacity: 1, classes: new Set(),
-  palette: Object.keys(spec.palettes)[0], sort: "name", rows: new Set(),
+  runs: new Set(all), rows: new Set(), palette: Object.keys(spec.palettes)[0], sort: "name",
   zoom: 1, x: 0.5, y: 0.5, // scale, and the middle of what is seen, in shares
   measure: "iou", byLead: false,
-};
+});
+const state = initial();
+const seenRuns = () => all.filter((r) => state.runs.has(r));
 
 // --- text and elements: names come from data, so they are only ever set as text.
 function element(tag, className, text) {
@@ -27,11 +30,17 @@ function chip(rgb) {
   made.style.background = css(rgb);
   return made;
 }
+const runColour = (r) => `var(--run-${r})`; // as it is seen in a light or a dark theme
 const css = (colour) => typeof colour === "string" ? colour : `rgb(${colour.join(",")})`;
 const className = (id) => id < K ? spec.classes[id] : "nothing";
 const percent = (value, digits = 1) =>
   value === null || Number.isNaN(value) ? "–" : (100 * value).toFixed(digits);
 const palette = () => spec.palettes[state.palette];
+// What is counted: the classes of the filter, else those that occur in the truth (or all).
+const chosen = () => state.classes.size === 1 ? [...state.classes][0] : null;
+const counted = () => state.classes.size ? [...state.classes] : data.scored;
+const filterName = () => state.classes.size > 2 ? `these ${state.classes.size} classes`
+  : [...state.classes].map((id) => spec.classes[id]).join(" and ");
 const current = () => images.find((image) => image.stem === state.stem);
 
 // --- a run's state at a step: its last one not after it, else its first.
@@ -109,15 +118,16 @@ function classTable(tally, threshold, hasConfidence) {
     };
   });
 }
-function meanOf(table, measure) {
-  const values = spec.meanIds.map((id) => table[id][measure]).filter((v) => !Number.isNaN(v));
+function meanOf(table, measure, ids = counted()) {
+  const values = ids.map((id) => table[id][measure]).filter((v) => !Number.isNaN(v));
   return values.length ? sum(values) / values.length : NaN;
 }
-function weightOf(tally, threshold) {
+// Share of the pixels that reach the threshold: of all, or of those predicted as these classes.
+function weightOf(tally, threshold, ids) {
   const from = sureFrom(threshold);
-  let sure = 0;
-  for (let id = 0; id <= K; id++) sure += row(tally.said, id, from);
-  return sure / sum(tally.said);
+  let sure = 0, said = 0;
+  for (const id of ids) { sure += row(tally.said, id, from); said += row(tally.said, id); }
+  return share(sure, said);
 }
 // Bins of confidence: pixels, mean confidence, share that is right; over the classes given.
 function reliabilityOf(tally, ids, bins = 10) {

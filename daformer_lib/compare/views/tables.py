@@ -91,4 +91,5 @@ def _only_predicted(
     named = [f"{', '.join(classes)} ({name})" for name, classes in extra.items() if classes]
     if not named:
         return ""
-    return f" Predicted where none is true, so 0 in the table's mIoU: {'; '.join(named)}."
+    said = "; ".join(named)
+    return f" Predicted where none is true, so 0 in a mean that counts them: {said}."

@@ -32,8 +32,17 @@ def test_long_titles_are_cut():
 def test_enlarged_pixels_stay_sharp():
     pixels = np.zeros((2, 2, 3), np.uint8)
     pixels[0, 0] = 200
-    large = canvas.fitted(pixels, 100)
+    large = canvas.fitted(pixels, 100, 100)
     assert set(np.unique(large)) == {0, 200} and (large == 200).mean() == 0.25
+
+
+def test_a_region_of_one_column_does_not_become_a_tower():
+    """One pixel wide and 128 high, six of them: this sheet was once 97,592 pixels high."""
+    sheet = canvas.arrange([panel(9, height=128, width=1)] * 6)
+    assert sheet.shape[0] == 2 * (canvas.TITLE + canvas.TALLEST + canvas.GAP) - canvas.GAP
+    assert sheet.shape[1] <= canvas.WIDTH
+    seen = sheet[canvas.TITLE : canvas.TITLE + canvas.TALLEST, :300, 0] == 9
+    assert seen.sum() == round(canvas.TALLEST / 128) * canvas.TALLEST  # in its own proportions
 
 
 def test_the_cross_is_seen_on_dark_and_light():

@@ -38,6 +38,13 @@ def test_every_control_redraws(explorer):
     assert explorer.image.value != before and explorer.error.value == ""
 
 
+def test_the_smallest_region_still_fits_a_screen(explorer):
+    explorer.controls["columns"].value = (50, 50)
+    explorer.controls["rows"].value = (0, 100)
+    assert explorer.error.value == "" and max(pixels(explorer).shape) <= 1200
+    assert explorer.image.layout.align_self == "flex-start"  # a box would stretch it
+
+
 def test_no_slider_redraws_while_it_is_dragged(explorer):
     sliders = [c for c in explorer.controls.values() if "Slider" in type(c).__name__]
     assert len(sliders) == 7 and not any(slider.continuous_update for slider in sliders)

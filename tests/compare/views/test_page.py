@@ -11,9 +11,10 @@ import pytest
 
 from daformer_lib.compare import evolution, open_comparison, survey
 from daformer_lib.compare.views import comparison_panels, evolution_curves
-from daformer_lib.compare.views.page import render_page, write_page
+from daformer_lib.compare.views.page import HERE, SCRIPTS, render_page, write_page
 from daformer_lib.compare.views.page_data import Limits, packed_map, page_data
 from daformer_lib.files import write_png
+from daformer_lib.viz.safe_colours import THEMES
 from tests.compare.views.conftest import EVIL, STEMS
 
 
@@ -60,6 +61,26 @@ def test_nothing_is_loaded_from_the_web(opened):
     addresses = set(re.findall(r"https?://[^\"' )]+", page))
     assert addresses == {"http://www.w3.org/2000/svg"}  # a name space, never fetched
     assert "@import" not in page and "url(" not in page
+
+
+def test_all_colours_of_the_style_are_those_of_the_themes():
+    """Their contrast is tested with the themes: a colour of the style's own would not be."""
+    for name in ("page.css", *SCRIPTS):
+        text = (HERE / name).read_text()
+        assert not re.findall(r"#[0-9a-fA-F]{3,8}\b(?=[;\s\"'`])", text), name
+        named = set(re.findall(r"var\(--([\w-]+)\)", text))
+        assert named <= set(THEMES["light"]), name
+
+
+def test_the_mean_is_over_the_classes_of_the_truth(opened, folders, named, tmp_path):
+    """The same for every source, and the one of the sentence at the top."""
+    comparison = opened()
+    found = survey(comparison)
+    told = page_data(comparison, found, 0.9)
+    true = next(iter(found.tallies.values())).table.sum(1)
+    assert told["scored"] == [i for i in named.mean_ids if true[i]]
+    blind = opened(data_root=tmp_path)
+    assert page_data(blind, survey(blind), 0.9)["scored"] == list(named.mean_ids)
 
 
 def test_maps_unpack_to_themselves():

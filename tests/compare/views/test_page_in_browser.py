@@ -2,6 +2,7 @@
 
 import os
 import re
+from urllib.parse import urlencode
 
 import pytest
 
@@ -95,7 +96,7 @@ def test_numbers_are_those_of_the_library(page, opened):
         table = class_table(tally, 0.9)
         values = (table.iou[0], table.precision[0], table.recall[0], table.coverage[0])
         expected += [f"{100 * v:.1f}" for v in values]
-    assert cells[:8] == expected
+    assert cells[1:9] == expected  # the first says who wins
     errors = re.findall(r"ECE ([\d.]+) %", page.text("reliability"))
     for place, tally in enumerate(tallies):
         weight = re.search(r"weight ([\d.]+) %", page.text(f"weight-{place}"))[1]
@@ -159,6 +160,110 @@ def test_next_image_zoom_rows_and_flow(page):
     assert page.page.locator("#flow .track").count() > 0
     assert page.page.locator("#evolution polyline").count() == 2
     assert page.page.locator("#reliability polyline").count() == 2
+
+
+def pressed(page, key, drawn=True):
+    before = page.page.evaluate("document.body.dataset.ready")
+    page.page.keyboard.press(key)
+    if drawn:
+        page.drawn(before)
+
+
+def test_keys_and_the_back_button(page):
+    open_page, names = page.page, page.page.locator("#panels .head")
+    open_page.evaluate("document.activeElement.blur()")
+    pressed(page, "r")
+    first, step = page.text("shown"), page.page.locator("#step").input_value()
+    pressed(page, "ArrowRight")
+    assert page.text("shown") != first and "image=town" in open_page.url
+    ready = open_page.evaluate("document.body.dataset.ready")
+    open_page.go_back()
+    page.drawn(ready)
+    assert page.text("shown") == first
+    pressed(page, "Shift+ArrowLeft")
+    assert open_page.locator("#step").input_value() == str(int(step) - 1)
+    assert names.count() == 3  # the scene, two runs
+    pressed(page, "2")
+    assert names.count() == 2 and not open_page.locator("#runs input").nth(1).is_checked()
+    pressed(page, "1")
+    assert names.count() == 2  # one run stays
+    pressed(page, "0")
+    assert names.count() == 3
+    pressed(page, "?", drawn=False)
+    assert open_page.locator("#help").is_visible()
+    pressed(page, "Escape", drawn=False)
+    assert not open_page.locator("#help").is_visible()
+    open_page.locator("#zoom").fill("4")
+    pressed(page, "r")
+    assert page.text("zoom-value") == "1×" and page.text("shown") == first
+
+
+def test_keys_leave_a_field_its_own(page):
+    page.page.locator("#image").focus()
+    page.page.keyboard.press("2")
+    assert page.page.locator("#panels .head").count() == 3
+    page.page.evaluate("document.activeElement.blur()")
+
+
+def test_the_filter_reaches_heads_and_captions(page, opened):
+    from daformer_lib.compare import class_table, survey
+
+    comparison = opened()
+    page.move("class", "0", "change")
+    stem = page.page.locator("#image").input_value()
+    truth, label = comparison.truth(stem), comparison.label(comparison.names[0], 20, stem)
+    hit, known = (truth == 0) & (label == 0), truth != 255
+    here = hit.sum() / ((truth == 0) | (label == 0))[known].sum()
+    caption = page.page.locator('figure:has(canvas[data-layer="label"]) figcaption').nth(1)
+    assert f"IoU {100 * here:.1f}" in caption.inner_text()
+    tally = next(iter(survey(comparison).tallies.values()))
+    assert f"road IoU {100 * class_table(tally, 0.9).iou[0]:.1f}" in page.text("weight-0")
+    assert "mIoU" not in page.text("weight-0") and "only road" in page.text("shown")
+    assert page.page.locator('#sort option[value="class error"]').inner_text() == "error of road"
+    page.move("class", "", "change")
+    assert page.page.locator('#sort option[value="class error"]').is_disabled()
+    assert "mIoU" in page.text("weight-0")
+
+
+def test_the_address_can_be_shared(browser, opened, tmp_path):
+    comparison = opened("one", "plain")
+    path = write_page(comparison, tmp_path / "c.html")
+    page, stem = Page(browser, path), comparison.stems[0]
+    page.page.goto("about:blank")
+    asked = {"image": stem, "run": comparison.names[1], "class": "road", "view": "sure", "step": 99}
+    page.page.goto(f"{path.as_uri()}#{urlencode(asked)}")
+    page.page.wait_for_selector("body[data-ready]")
+    assert page.page.locator("#image").input_value() == stem
+    assert page.page.locator("#class").input_value() == "0"
+    heads = page.page.locator("#panels .head").all_inner_texts()
+    assert len(heads) == 2 and "plain" in heads[1]
+    assert {c.get_attribute("data-layer") for c in page.page.locator("canvas").all()} == {"sure"}
+    assert "does not hold: step 99" in page.text("failure")
+    why = page.page.locator(".why").nth(
+        1
+    )  # "plain" has no confidence, and says so at a size to read
+    assert "came without confidence" in why.inner_text()
+    assert why.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") >= 12
+    assert "no confidence" in page.text("weight-1") and page.troubles == []
+    page.page.close()
+
+
+@pytest.mark.parametrize("size", [(1280, 640), (400, 800)])
+def test_there_is_room_for_the_pictures(browser, opened, tmp_path, size):
+    page = Page(browser, write_page(opened(), tmp_path / "c.html"))
+    width, height = size
+    page.page.set_viewport_size({"width": width, "height": height})
+    page.page.emulate_media(color_scheme="dark")
+    box = page.page.locator("canvas").nth(1).bounding_box()
+    assert box["y"] + box["height"] < 0.95 * height  # a whole picture without scrolling
+    page.page.evaluate("scrollTo(0, document.getElementById('panels').offsetTop)")
+    bar, legend = (page.page.locator(i).bounding_box() for i in ("#controls", "#legend"))
+    assert legend["y"] - max(bar["y"] + bar["height"], 0) > 0.7 * height
+    ground = page.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(20, 24, 29)"  # the dark theme's
+    wide = page.page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= width  # only the panels scroll sideways
+    page.page.close()
 
 
 def test_the_legend_stays_in_sight(page):

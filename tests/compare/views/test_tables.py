@@ -51,7 +51,7 @@ def test_who_leads_is_asked_over_the_classes_that_occur(named):
     text = verdict(found, named)
     assert text.startswith("bold leads with 87.5 mIoU over the 2 classes that occur")
     assert "27.5 points before shy" in text
-    assert text.endswith("so 0 in the table's mIoU: </script>building (bold).")
+    assert text.endswith("so 0 in a mean that counts them: </script>building (bold).")
 
 
 def test_equal_sources_are_level(named):
