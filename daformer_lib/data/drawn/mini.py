@@ -26,9 +26,12 @@ from daformer_lib.progress import Report, silent
 from daformer_lib.specs import IGNORE, MINI_SIZE, DatasetSpec, get_spec
 
 MINI_NAMES = ("minigta", "minisynthia", "minicityscapes", "minicityscapes_wide")
+HD_NAMES = ("minigta_hd", "minicityscapes_hd")  # at twice the size; drawn where they are asked for
 CITIES = {"train": ("kleinstadt", "altdorf"), "val": ("neuhausen",), "test": ("seeburg",)}
 UNLABELLED_ID, EGO_ID = 0, 1  # label ids of Cityscapes and GTA
-EGO_ROWS = 20  # px: what is ignored below this many rows from the bottom is the camera's own car
+EGO_ROWS = (
+    20  # px of 128: what is ignored below this many rows from the bottom is the camera's own car
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class MiniCounts:
     def splits(self, name: str) -> dict[str, int]:
         if name.startswith("minicityscapes"):
             return {split: getattr(self, f"minicityscapes_{split}") for split in CITIES}
-        return {"train": getattr(self, name)}
+        return {"train": getattr(self, name.removesuffix("_hd"))}
 
 
 SMOKE_COUNTS = MiniCounts(128, 16, 16, 8, 8)  # scene 125 is the first with a rider
@@ -76,9 +79,10 @@ def make_mini(
     Raises:
         FileExistsError: a folder holds files that are not drawn, or a set of another size.
     """
-    unknown = sorted(set(names) - set(MINI_NAMES))
+    known = (*MINI_NAMES, *HD_NAMES)
+    unknown = sorted(set(names) - set(known))
     if unknown:
-        raise ValueError(f"{unknown} are no mini domains; choose from {list(MINI_NAMES)}")
+        raise ValueError(f"{unknown} are no mini domains; choose from {list(known)}")
     roots = {}
     for name in names:
         roots[name] = get_spec(name).root(data_root)
@@ -92,7 +96,7 @@ def _make_set(
 ) -> None:
     wanted = {
         "set": name, "seed": seed, "counts": counts.splits(name), "drawing": get_spec(name).version,
-        "size": list(MINI_SIZE),
+        "size": list(get_spec(name).size),
     }  # fmt: skip
     scenes = list(_scenes(data_root, name, counts, seed))
     drawing = Drawing(_draw_files, _paths, name)
@@ -107,7 +111,7 @@ def _scenes(data_root: Path, name: str, counts: MiniCounts, seed: int) -> Iterat
 
 def mini_stem(name: str, split: str, index: int) -> str:
     """File name without suffix, as the real set numbers its images."""
-    if name == "minigta":
+    if name.startswith("minigta"):
         return f"{index + 1:05d}"
     if name == "minisynthia":
         return f"{index + 1:07d}"
@@ -151,8 +155,9 @@ def encode_ids(spec: DatasetSpec, label: np.ndarray) -> np.ndarray:
         table[train_id] = label_id
     ids = table[label]
     if spec.label_encoding != "red16":
-        bottom = ids[-EGO_ROWS:]
-        bottom[label[-EGO_ROWS:] == IGNORE] = EGO_ID
+        rows = EGO_ROWS * len(label) // MINI_SIZE[1]
+        bottom = ids[-rows:]
+        bottom[label[-rows:] == IGNORE] = EGO_ID
     return ids
 
 
