@@ -59,7 +59,7 @@ class Learner:
 def build_learner(experiment: Experiment, engine: Engine) -> Learner:
     """Networks and optimizer at step 0; the seed decides them, and dropout from here on."""
     torch.manual_seed(experiment.train.seed)
-    network = build_segmentor(experiment.model)
+    network = build_segmentor(experiment.model, experiment.methods.get("hrda"))
     network = share_batchnorm(network, engine.ranks, engine.device)
     method = build_method(experiment, network)
     beside = [*method.scored.values(), *method.frozen.values()]

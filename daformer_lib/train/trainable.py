@@ -32,4 +32,4 @@ def require_trainable(experiment: Experiment) -> None:
         )
     with torch.device("meta"), warnings.catch_warnings():  # shapes alone: quick, whatever its size
         warnings.filterwarnings("ignore", "for .* a meta parameter in the current model")
-        build_segmentor(experiment.model)
+        build_segmentor(experiment.model, experiment.methods.get("hrda"))

@@ -12,6 +12,7 @@ from torch import nn
 
 from daformer_lib.config import Experiment, Mode
 from daformer_lib.uda.method import Method, daformer_method, source_method
+from daformer_lib.uda.methods.hrda import add_hrda
 from daformer_lib.uda.methods.mic import add_mic
 
 BASES: dict[Mode, Callable[[Experiment, nn.Module], Method]] = {
@@ -20,7 +21,10 @@ BASES: dict[Mode, Callable[[Experiment, nn.Module], Method]] = {
     "uda": daformer_method,
 }
 # Name in `Experiment.methods` -> changes the method that is there so far, in place.
-METHODS: dict[str, Callable[[Method, Experiment, nn.Module], None]] = {"mic": add_mic}
+METHODS: dict[str, Callable[[Method, Experiment, nn.Module], None]] = {
+    "mic": add_mic,
+    "hrda": add_hrda,
+}
 
 
 def build_method(experiment: Experiment, network: nn.Module) -> Method:
