@@ -243,6 +243,7 @@ def test_sliding_windows_over_fused_predictions(network, det):
     assert_same_labels(ours, GOLD["inference/argmax_256x512_slice2"], ties)
 
 
+@pytest.mark.notebook
 def test_the_published_networks_size():
     with torch.device("meta"):
         net = build_segmentor(ModelConfig("mit_b5", "daformer"), HRDAConfig())

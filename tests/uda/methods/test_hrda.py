@@ -299,7 +299,7 @@ def test_it_trains_resumes_and_is_opened(smoke, tmp_path, row):
     whole = train(experiment, tmp_path / "whole")
     train(experiment, tmp_path / "parts", stop_after=2)
     parts = train(experiment, tmp_path / "parts")
-    assert parts.is_complete and {"source", "detail", "mixed"} <= set(parts.metrics)
+    assert parts.is_complete and {"source", "detail", "mixed"} <= set(parts.metrics())
     for name, weights in whole.student_weights().items():
         assert torch.equal(weights, parts.student_weights()[name]), name
     model = open_run(parts, "teacher")
