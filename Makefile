@@ -14,7 +14,7 @@ NBVAL    = DAFORMER_PROFILE=smoke DAFORMER_BATCH=1 OMP_NUM_THREADS=1 $(RUN) -m p
 	   --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout 600 \
 	   -n 2 --dist loadscope -p no:cacheprovider
 
-.PHONY: help course check test test-slow test-cpus soak lab site study claims bench pretrain house lock clean
+.PHONY: help course site lab test check test-slow test-cpus soak study claims bench pretrain house lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -33,15 +33,22 @@ help:  ## this list
 course: $(STAMP)  ## data, notebooks 00-06, runs/course/report.html
 	$(RUN) -m daformer_lib course --profile $(PROFILE) --seed $(SEED)
 
+site: $(STAMP)  ## notebooks and docs as web pages: build/site/index.html (nothing is executed or fetched)
+	$(RUN) -m sphinx -q -E -a -W --keep-going -c docs -d build/doctrees . build/site
+	@echo "the pages: build/site/index.html"
+
+lab: $(STAMP)  ## the notebooks in JupyterLab, on this machine only
+	$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
+
+test: check  ## what must pass: check, then every notebook by nbval and papermill
+	$(NBVAL) notebooks
+	$(RUN) -m pytest tests -m "notebook and not slow and not soak" -n 2 --dist loadscope
+
 check: $(STAMP)  ## before a commit: lint, layers, fast tests
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check --quiet .
 	$(VENV)/bin/lint-imports --no-cache > $(VENV)/layers.log || { cat $(VENV)/layers.log; exit 1; }
 	$(RUN) -m pytest tests -m "not slow and not notebook and not soak" -n 2 --dist loadscope
-
-test: check  ## the README's test command: check, then every notebook by nbval and papermill
-	$(NBVAL) notebooks
-	$(RUN) -m pytest tests -m "notebook and not slow and not soak" -n 2 --dist loadscope
 
 test-slow: $(STAMP)  ## browser, kills, the whole course at smoke
 	$(RUN) -m pytest tests -m "slow and not soak"
@@ -52,13 +59,6 @@ test-cpus: $(STAMP)  ## what rounding can touch, with the kernels of older proce
 soak: $(STAMP)  ## the killed course, then half an hour of training: memory, open files, disk use
 	$(RUN) -m pytest tests -m soak
 	$(RUN) -m benchmarks.soak --output results/soak.json
-
-lab: $(STAMP)  ## the notebooks in JupyterLab, on this machine only
-	$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
-
-site: $(STAMP)  ## notebooks and docs as web pages: build/site/index.html (nothing is executed or fetched)
-	$(RUN) -m sphinx -q -E -a -W --keep-going -c docs -d build/doctrees . build/site
-	@echo "the pages: build/site/index.html"
 
 study: $(STAMP)  ## the committed multi-seed results again (an hour and a half on two cores)
 	$(RUN) -m daformer_lib study main --results results/mini_study.json

@@ -15,6 +15,7 @@ import tyro
 
 from benchmarks.comparing import many_maps_benchmark, redraw_benchmark, snapshot_benchmark
 from benchmarks.data import conversion_benchmark, mini_benchmark, sampling_benchmark
+from benchmarks.health import health_benchmark
 from benchmarks.large import checking_rows, evaluation_rows, loader_rows, opening_row
 from benchmarks.steps import peak_benchmark, step_benchmark
 from benchmarks.timing import Timed
@@ -43,6 +44,7 @@ def main(
     images: int = 500,
     tools: int = 10,
     checking: tuple[int, ...] = (),
+    health: bool = False,
 ) -> None:
     """Compare the training step with one shaped like the authors', and time the data path.
 
@@ -62,6 +64,7 @@ def main(
             maps of 2048x1024, the cost of a snapshot, a redraw. Writes comparing.json.
         checking: only the look for changed files at the start of a training, among so many made-up
             pairs. Writes checking.json.
+        health: only what it costs to watch a run without labels. Writes health.json.
     """
     torch.set_num_threads(threads)
     if peak:
@@ -78,6 +81,9 @@ def main(
         write_rows(rows, "checking", threads, remark=remark)
         return
     keep_memory(torch.device("cpu"))
+    if health:
+        write_rows(health_benchmark(turns), "health", threads, remark=remark)
+        return
     rows = data_rows(turns, eval_images) if data else []
     for network in networks:
         count = turns if network == "tiny" else large_turns

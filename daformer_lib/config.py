@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from daformer_lib.specs import CITYSCAPES, SPECS, source_names, stable_name
 
@@ -21,7 +21,7 @@ Mode = Literal["source_only", "uda", "oracle"]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 FeatureDistanceOn = Literal["things", "all", "everywhere"]
 Sides = tuple[int, int]  # (height, width) in pixels
-TeacherStatistics = Literal["batch", "student", "average"]
+TeacherStatistics = Literal["batch", "student", "average", "target"]
 RCS_TEMPERATURE = 0.01  # of Rare Class Sampling in the paper, Sec. 4.1; every row with RCS has it
 
 
@@ -57,12 +57,18 @@ class ModelConfig:
     pretrained: str | None = None
     drop_path: float = 0.1  # stochastic depth at the deepest block
     dropout: float = 0.1  # channels, before the classifier
+    frozen_norm: bool = False  # the encoder's BatchNorm keeps the statistics of its weights
 
     def __post_init__(self) -> None:
         _require(self.num_classes >= 2, f"num_classes {self.num_classes} must be at least 2")
         for name in ("drop_path", "dropout"):
             value = getattr(self, name)
             _require(0 <= value < 1, f"{name} {value} must lie in [0, 1)")
+        _require(
+            not self.frozen_norm or self.pretrained is not None,
+            "frozen_norm keeps the statistics of pretrained weights, and model.pretrained is None: "
+            "name a weight file, or leave frozen_norm off",
+        )
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,8 @@ class UDAConfig:
     jitter_strength: float = 0.2
     blur_above: float = 0.5  # Gaussian blur if u > this
     # What the teacher's BatchNorm labels with: the batch's statistics, as the authors' does; the
-    # student's running ones, copied at each step; or their average, as its weights are.
+    # student's running ones, copied at each step; their average, as its weights are; or those of
+    # the last hundred or so target images alone.
     teacher_statistics: TeacherStatistics = "batch"
     fd_weight: float = 0.0  # lambda_FD: 0 = off; 0.005 in the paper
     fd_on: FeatureDistanceOn = "things"  # cells of things, of any one class, or simply all cells
@@ -147,8 +154,9 @@ class UDAConfig:
             _require(0 <= value <= 1, f"{name} {value} must lie in [0, 1]")
         _require(0 < self.fd_min_share <= 1, f"fd_min_share {self.fd_min_share} must lie in (0, 1]")
         _require(
-            self.teacher_statistics in ("batch", "student", "average"),
-            f"teacher_statistics {self.teacher_statistics!r} must be batch, student or average",
+            self.teacher_statistics in get_args(TeacherStatistics),
+            f"teacher_statistics {self.teacher_statistics!r} must be batch, student, average or "
+            "target",
         )
         known = ("things", "all", "everywhere")
         _require(self.fd_on in known, f"fd_on {self.fd_on!r} must be one of {list(known)}")
@@ -412,6 +420,8 @@ class Experiment:
             values["train"].pop("accumulate")
         if values["model"]["pretrained"] == "weak":  # one thing, two names
             values["model"]["pretrained"] = "shipped"
+        if not values["model"]["frozen_norm"]:
+            values["model"].pop("frozen_norm")
         if values["uda"]["teacher_statistics"] == "batch":
             values["uda"].pop("teacher_statistics")
         if values["data"]["target_margins"] is None:

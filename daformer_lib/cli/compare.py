@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+from rich.console import Console
 
 from daformer_lib.cli.options import Recheck
 from daformer_lib.means import percent
@@ -20,8 +21,10 @@ from daformer_lib.texts import complaint
 if TYPE_CHECKING:  # the rest of the command line starts faster without these
     from daformer_lib.compare import Comparison, Survey
     from daformer_lib.compare.views.page_data import Limits
+    from daformer_lib.viz.tables import Table
 
 THRESHOLD = 0.968  # the authors'; a run's own comes first
+EVOLUTION_WIDTH = 1032  # pixels: in two columns the mini domains at twice their size
 
 
 def runs(folder: Annotated[Path, tyro.conf.Positional] = Path("runs")) -> None:
@@ -68,17 +71,21 @@ def compare(
 ) -> None:
     """Compare pseudo-labels: tables here; a page, panels and an animation in --output-dir.
 
+    The tables are drawn in a terminal, and Markdown where the output goes to a file or a program.
+
     Args:
         sources: folders of runs, or of PNG label maps of any tool; "name=folder" names one.
             Without any, the runs that there are get listed.
+        output_dir: gets the page, the panels and the animation.
         step: that tables and panels show, or the last one before it; by default the last.
         threshold: of the confidence; by default that of the first run, else 0.968.
         images: how many images go into comparison.html, those with most disagreement.
         width: largest width of a map in the page, in pixels.
-        page_megabytes: the page takes up no further image beyond this.
+        page_megabytes: the page takes up no further image beyond this many MB.
         max_images: count only this many of the common images, evenly spaced.
         spec: data set whose classes the label maps have; by default the first run's target.
-        data_root, split: where truth and images are; by default as the first run was evaluated.
+        data_root: folder of the data sets with truth and images; by default the first run's.
+        split: of truth and images; by default the one on which the first run was evaluated.
         model: of a run: the pseudo-labels (its teacher's), or its student.
         ids: in label maps: train ids, or the data set's own; told apart where they can be.
         suffix: what the other tool adds to the image's name: "_mine" for a_mine.png.
@@ -109,14 +116,23 @@ def compare(
         found = survey(comparison, step, bar)
     for text in missing(comparison, found):
         print(f"note: {text}", file=sys.stderr)
-    print(scores_table(found, comparison.spec, threshold), end="\n\n")
-    print(class_wins_table(found, comparison.spec, threshold), end="\n\n")
+    show(scores_table(found, comparison.spec, threshold))
+    show(class_wins_table(found, comparison.spec, threshold))
     print(verdict(found, comparison.spec))
     for text in own_findings(comparison):
         print(text)
     limits = Limits(images, page_megabytes, width)
     for path in write_all(comparison, found, output_dir, threshold, limits, animation):
         print(f"wrote {path}")
+
+
+def show(table: Table) -> None:
+    """A table and an empty line: drawn in a terminal, Markdown in a file or another program."""
+    console = Console()
+    if console.is_terminal:
+        console.print(table)
+    else:
+        print(table, end="\n\n")
 
 
 def own_findings(comparison: Comparison) -> list[str]:
@@ -208,7 +224,9 @@ def write_all(
             written.append(write_atomic(path, png))
             bar(done, len(stems), stem)
     if len(comparison.steps) > 1:
-        frames = evolution_frames(comparison, stems[0], look)
+        # Of two sources, image and truth above them: in one row of four they would be too small.
+        columns = 2 if len(comparison.sources) == 2 else None
+        frames = evolution_frames(comparison, stems[0], look, EVOLUTION_WIDTH, columns)
         written.append(write_animation(frames, output_dir / f"evolution.{animation}"))
     return written
 

@@ -18,6 +18,7 @@ def course(
     Args:
         profile: demo, the course itself, or smoke: does it run here? With a seed alone it is demo.
         seed: of the runs; by default 0.
+        output_dir: gets runs, executed notebooks and report.html.
     """
     if profile is None and seed is None:
         print(chapter_list(output_dir))
@@ -32,7 +33,7 @@ def chapter_list(output_dir: Path) -> str:
     from daformer_lib.runs import places
 
     lines = []
-    for path in sorted(places.notebooks().glob("0*.ipynb")):
+    for path in sorted(places.notebooks().glob("[0-9][0-9]_*.ipynb")):
         cells = json.loads(path.read_text())["cells"]
         title = "".join(cells[0]["source"]).partition("\n")[0].lstrip("# ")
         executed = places.project_root() / output_dir / "notebooks" / path.name

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from daformer_lib.cli.options import Classes, Profile, Recheck
+from daformer_lib.cli.options import Classes, DataRoot, Profile, Recheck
 from daformer_lib.data.drawn import mini
 from daformer_lib.data.intake import check
 from daformer_lib.data.intake.convert import convert
@@ -111,7 +111,12 @@ def check_data(
     data_root: Path = Path("data"),
     recheck: Recheck = False,
 ) -> int:
-    """Say per split what of a data set is there, what is missing, and what to do."""
+    """Say per split what of a data set is there, what is missing, and what to do.
+
+    Args:
+        datasets: names, or .yaml files.
+        data_root: folder that holds the data sets' folders.
+    """
     checks = [
         one for name in datasets for one in check.check_data(get_spec(name), data_root, recheck)
     ]
@@ -133,8 +138,12 @@ def _print_checks(checks: Iterable[check.SplitCheck]) -> None:
             print(printable(f"  {remark}"))
 
 
-def make_fields(data_root: str | None = None, profile: Literal["smoke", "demo"] = "demo") -> None:
-    """Draw the worked example of your own data: fields from the air in two seasons, with specs."""
+def make_fields(data_root: DataRoot = None, profile: Literal["smoke", "demo"] = "demo") -> None:
+    """Draw the worked example of your own data: fields from the air in two seasons, with specs.
+
+    Args:
+        profile: smoke: a handful of images; demo: those of chapter 09.
+    """
     from daformer_lib.data.drawn import fields
 
     root = data_root or default_root(profile)
@@ -158,9 +167,12 @@ def inspect_data(
 
     Args:
         spec: its name, or the .yaml file that describes it.
+        data_root: folder that holds the data sets' folders.
         split: by default every split that has images.
-        crop: (height, width) of the training crop, for the thresholds of Rare Class Sampling.
+        crop: height and width of the training crop in pixels, for the thresholds of Rare Class
+            Sampling.
         sample: label files whose values are read one by one.
+        workers: processes.
         output_dir: where the contact sheet goes, and the list of problems where it is long.
     """
     found = get_spec(spec)
@@ -198,11 +210,15 @@ def _write_all(path: Path, seen: SplitInspection) -> Path:
 
 
 def make_mini(
-    data_root: str | None = None,
+    data_root: DataRoot = None,
     profile: Profile = "demo",
     names: tuple[str, ...] = mini.MINI_NAMES,
 ) -> None:
-    """Draw the mini domains to disk, in the layouts of GTA, SYNTHIA and Cityscapes."""
+    """Draw the mini domains to disk, in the layouts of GTA, SYNTHIA and Cityscapes.
+
+    Args:
+        names: of the domains.
+    """
     with Progress(None, "draw") as bar:
         mini.make_mini(
             data_root or default_root(profile),
@@ -224,6 +240,9 @@ def prepare_cache(
     """Decode and resize the images of a split once; training reads them with data.prepared=true.
 
     Args:
+        datasets: names, or .yaml files.
+        data_root: folder that holds the data sets' folders.
+        split: of each.
         unlabelled: images only: enough for a target, and its labels need not be converted.
         workers: threads.
     """

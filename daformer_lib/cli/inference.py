@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from daformer_lib.cli.options import Recheck
+from daformer_lib.cli.options import Recheck, RunRoot
 from daformer_lib.data.intake.prepare import bring_up_to_date
 from daformer_lib.folders import NO_IMAGE, LeftOut, Why, in_words
 from daformer_lib.means import percent
@@ -55,10 +55,11 @@ def predict(
         run: folder of a trained run; without it, `model` is a model file.
         model: student or teacher of the run; or a .safetensors file, a folder with one, or
             hf:<owner>/<repository>@<40-digit commit>.
+        output_dir: gets the label files.
         mode: whole: the image is stretched to the training size. slide: it keeps its shape, and
             the logits of overlapping windows are averaged.
-        window: height and width of the sliding window; by default the training size.
-        stride: steps down and right; by default two thirds of the window.
+        window: height and width of the sliding window in pixels; by default the training size.
+        stride: steps down and right in pixels; by default two thirds of the window.
         scale: of the image under the sliding window; 0.5 for a network trained on halved images.
         batch: images, or windows of one image, that pass through the network together.
         ids: in the label files: train ids, or the ids of the data set's own label files.
@@ -96,6 +97,9 @@ def export_model(
     """Write a run's network with its classes and colours as one .safetensors file.
 
     Args:
+        run: folder of a trained run.
+        output: the file, .safetensors.
+        model: which of its networks.
         half: float16 on disk, half the size.
     """
     from daformer_lib.inference import open_model
@@ -105,7 +109,12 @@ def export_model(
 
 
 def ship_study(runs: tuple[Path, ...], folder: Path = Path("daformer_lib/weights/study")) -> None:
-    """Write the finished networks that come with the kit, from runs, and the card beside them."""
+    """Write the finished networks that come with the kit, from runs, and the card beside them.
+
+    Args:
+        runs: folders of complete runs, one for each network.
+        folder: where they go.
+    """
     from daformer_lib.inference import open_run
     from daformer_lib.inference.finished import ship
 
@@ -124,8 +133,11 @@ def export_onnx(
     """Write a network as ONNX, checked against PyTorch by onnxruntime.
 
     Args:
-        run, model: as for predict.
-        size: fixed height and width of the images; left out, they stay free. The batch is free.
+        output: the file, .onnx.
+        run: folder of a trained run; without it, `model` is a model file.
+        model: student or teacher of the run, or a model file as for predict.
+        size: fixed height and width of the images in pixels; left out, they stay free. The batch
+            is free.
         tolerance: largest difference of a logit, as a share of the logits' standard deviation.
     """
     from daformer_lib.inference import open_model
@@ -137,12 +149,16 @@ def export_onnx(
 
 def evaluate(
     run: Path, split: str = "val", model: Literal["student", "teacher"] = "student",
-    target: str | None = None, data_root: str | None = None,
+    target: str | None = None, data_root: RunRoot = None,
     statistics: Literal["running", "target", "image"] = "running", recheck: Recheck = False,
 ) -> None:  # fmt: skip
     """Per-class IoU of a trained run on a split of its target, or of another set.
 
     Args:
+        run: folder of a trained run.
+        split: of the target.
+        model: which of its networks.
+        target: another data set with the same classes; by default the run's target.
         statistics: that BatchNorm normalises with: running, as training left them (and as scores
             in runs are made); target, estimated again on 200 of the target's training images,
             without labels; image, each image's own.
@@ -185,6 +201,8 @@ class OfficialNetwork:
 
     Args:
         checkpoint: their .pth, or a .safetensors file.
+        encoder: which one the checkpoint has, such as mit_b5 or resnet101_v1c.
+        decoder: which one it has, such as daformer or deeplabv2.
         part: the student (theirs is scored) or the teacher of a UDA training.
         hrda: it is one of HRDA, or of MIC on it; name a target at full resolution with it, such as
             cityscapes_hr.
@@ -217,6 +235,9 @@ def evaluate_official(
     """Score a checkpoint in the authors' format at their protocol, beside the paper's numbers.
 
     Args:
+        target: data set by name, or its .yaml file.
+        split: of it.
+        data_root: folder that holds the data sets' folders.
         classes: the mean is over all of them, or 16 or 13 for a network trained on SYNTHIA.
     """
     from daformer_lib.inference import official, working_device
@@ -243,6 +264,10 @@ def export_test(
     """Label a test split for the benchmark server: PNGs at the images' own size, under their names.
 
     Args:
+        target: data set by name, or its .yaml file.
+        split: of it.
+        data_root: folder that holds the data sets' folders.
+        output_dir: gets the label files.
         ids: label ids or train ids; by default what the data set's server takes (ACDC and Dark
             Zurich: train ids).
     """
@@ -261,13 +286,15 @@ def export_visda(
     uda: Path,
     archive: Path = Path("runs/visda/submission.zip"),
     split: str = "test",
-    data_root: str | None = None,
+    data_root: RunRoot = None,
 ) -> None:
     """Zip the VisDA-2022 submission: label maps of a run without and a run with adaptation.
 
     Args:
         source_only: folder of the run without adaptation.
         uda: folder of the run with it.
+        archive: the .zip file.
+        split: of the target.
     """
     from daformer_lib.inference import load_network, working_device
     from daformer_lib.inference.submission import write_submission

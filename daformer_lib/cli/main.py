@@ -63,11 +63,13 @@ INNER: Mapping[str, Command] = {  # what studies start as processes of their own
 }
 COMMANDS: Mapping[str, Command] = {**LISTED, **INNER}
 PROGRAM = "python -m daformer_lib"
+SCRIPT = "daformer"  # the same, as pip installs it: a shell completes commands by their first word
+COMPLETION = "--tyro-print-completion"
 
 
 def overview() -> str:
     """Every command for people, by group, with its sentence."""
-    lines = [f"usage: {PROGRAM} COMMAND [options]; COMMAND --help lists its options"]
+    lines = [f"usage: {PROGRAM} (or {SCRIPT}) COMMAND [options]; COMMAND --help lists its options"]
     for title, commands in GROUPS.items():
         lines.append(f"\n{title}")
         for name, command in commands.items():
@@ -75,9 +77,9 @@ def overview() -> str:
     return "\n".join(lines)
 
 
-def app() -> tyro.extras.SubcommandApp:
+def app(commands: Mapping[str, Command] = COMMANDS) -> tyro.extras.SubcommandApp:
     made = tyro.extras.SubcommandApp()
-    for name, command in COMMANDS.items():
+    for name, command in commands.items():
         made.command(name=name)(command)
     return made
 
@@ -96,6 +98,8 @@ def main(arguments: list[str] | None = None) -> int:
         if not given or given[0] in ("-h", "--help"):
             print(overview())
             return 0
+        if given[0] == COMPLETION:
+            return app(LISTED).cli(args=given, prog=SCRIPT) or 0
         require_known(given)
         with sigterm_raises():
             return app().cli(args=arguments, prog=PROGRAM) or 0

@@ -15,7 +15,45 @@ from daformer_lib.specs import JOIN, get_spec, get_specs
 from daformer_lib.specs.common import write_common
 from daformer_lib.texts import printable
 
-Profile = Literal["smoke", "demo", "study", "full"]
+Profile = Annotated[
+    Literal["smoke", "demo", "study", "full"],
+    tyro.conf.arg(
+        help="smoke: a handful of images and steps. demo: the course's, minutes a run. study: the "
+        "committed tables'. full: the paper's setting, for a GPU and real data."
+    ),
+]
+Row = Annotated[
+    str,
+    tyro.conf.arg(
+        help="which experiment: source_only, self_training, rcs, fd, daformer, mic, oracle, or a "
+        "row of a paper's table; a wrong name prints the nearest ones."
+    ),
+]
+Seed = Annotated[
+    int, tyro.conf.arg(help="of all that is drawn: first weights, order of images, crops, mixes.")
+]
+Source = Annotated[
+    str | None,
+    tyro.conf.arg(
+        help="labelled data set: a name, a .yaml file, or several as a+b; by default the profile's."
+    ),
+]
+Target = Annotated[
+    str | None,
+    tyro.conf.arg(help="data set without labels: a name or .yaml file; by default the profile's."),
+]
+DataRoot = Annotated[
+    str | None,
+    tyro.conf.arg(
+        help="folder that holds the data sets' folders; by default data, at smoke data/smoke."
+    ),
+]
+RunRoot = Annotated[
+    str | None,
+    tyro.conf.arg(
+        help="folder that holds the data sets' folders; by default where the run has it."
+    ),
+]
 Classes = Literal["own", "common"]
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(name="set")]
 Recheck = Annotated[

@@ -8,7 +8,17 @@ from typing import Annotated, Literal
 
 import tyro
 
-from daformer_lib.cli.options import Profile, Recheck, Settings, prepare_with_bar
+from daformer_lib.cli.options import (
+    DataRoot,
+    Profile,
+    Recheck,
+    Row,
+    Seed,
+    Settings,
+    Source,
+    Target,
+    prepare_with_bar,
+)
 from daformer_lib.files import require_writable
 from daformer_lib.progress import Progress
 from daformer_lib.runs import places, recipes
@@ -22,9 +32,10 @@ def study(
     profile: Profile = "study",
     output_dir: Path = Path("runs/study"),
     results: Path | None = None,
-    source: str | None = None,
-    target: str | None = None,
-    data_root: str | None = None,
+    source: Source = None,
+    target: Target = None,
+    data_root: DataRoot = None,
+    steps: int | None = None,
     settings: Settings = (),
     jobs: int = 2,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -43,7 +54,11 @@ def study(
         table: main (the story of the course), or the rows of one of the paper's tables: table1,
             table2, table4, table5, table7; at profile full those of the paper itself.
         rows: these instead.
+        seeds: each row is trained with each of them.
+        output_dir: gets a folder for each run.
         results: file to which the scores are added; the table's page, CSV and figure stand beside.
+        steps: length of each run; what depends on it follows (docs/use/short-runs.md). By default
+            the profile's.
         settings: part.field=value of the configuration, for all rows.
         jobs: runs side by side (on a GPU several fit).
         device: auto takes CUDA where there is one.
@@ -53,7 +68,7 @@ def study(
         missing_only: leave out what --results has already, as on a second machine.
         show: run nothing; print the table from --results (default results/mini_study.json).
         cluster: submit each run to SLURM, or to submitit's local executor; without notebooks.
-        cluster_minutes: time limit of a job.
+        cluster_minutes: time limit of a job, in minutes.
         cluster_options: name=value of submitit's executor, such as slurm_partition=gpu.
     """
     from daformer_lib.inference import choose_device
@@ -66,7 +81,7 @@ def study(
     choose_device(device)  # raises where there is no CUDA
     if device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # for the runs' processes
-    plan = NotebookPlan(profile, output_dir, source, target, data_root, settings)
+    plan = NotebookPlan(profile, output_dir, source, target, data_root, settings, steps)
     asked = Study(table, plan.rows_of(table) if rows is None else rows, seeds, plan)
     if show:
         place = results or places.results() / STUDY
@@ -92,12 +107,12 @@ def study(
 
 
 def run_notebook(
-    row: str = "daformer",
+    row: Row = "daformer",
     profile: Profile = "demo",
-    seed: int = 0,
-    source: str | None = None,
-    target: str | None = None,
-    data_root: str | None = None,
+    seed: Seed = 0,
+    source: Source = None,
+    target: Target = None,
+    data_root: DataRoot = None,
     output_dir: Path = Path("runs/study"),
     settings: Settings = (),
     with_parent: bool = False,
@@ -105,6 +120,8 @@ def run_notebook(
     """One run as a notebook, run.ipynb in the run's folder; started again, it goes on.
 
     Args:
+        output_dir: gets a folder for the run.
+        settings: part.field=value of the configuration.
         with_parent: end when standard input does, which is a pipe that the parent holds open.
     """
     from daformer_lib.studies.notebook_runs import NotebookPlan
@@ -132,7 +149,7 @@ def causes(
     runs: tuple[Path, ...] = (),
     output: Path = Path("results/causes.json"),
     seeds: tuple[int, ...] = (0, 1),
-    data_root: str | None = None,
+    data_root: DataRoot = None,
 ) -> None:
     """Are the causes of the paper's gains there in the drawn world? Measured apart from any mIoU.
 
@@ -141,6 +158,7 @@ def causes(
     Args:
         runs: folders of complete runs, one of each row: source_only and oracle are looked at, and
             what others kept of the prior. Without them, what needs none is measured.
+        output: gets the numbers; the page lies beside it.
         seeds: of drawn pictures and of the first training steps.
     """
     from daformer_lib.causes.report import measure_causes, runs_by_row, write_causes

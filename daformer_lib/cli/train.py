@@ -11,9 +11,14 @@ import torch
 
 from daformer_lib.cli.options import (
     Classes,
+    DataRoot,
     Profile,
     Recheck,
+    Row,
+    Seed,
     Settings,
+    Source,
+    Target,
     prepare_with_bar,
     with_common_classes,
 )
@@ -21,19 +26,21 @@ from daformer_lib.means import percent
 from daformer_lib.progress import Progress
 from daformer_lib.ranks import Ranks
 from daformer_lib.runs import Run, recipes
+from daformer_lib.runs.recipes.lengths import length_settings
 from daformer_lib.runs.recipes.settings import with_settings
 from daformer_lib.stopping import end_with_parent
 
 
 def train(
-    row: str = "daformer",
+    row: Row = "daformer",
     profile: Profile = "demo",
-    seed: int = 0,
-    source: str | None = None,
-    target: str | None = None,
+    seed: Seed = 0,
+    source: Source = None,
+    target: Target = None,
     classes: Classes = "own",
-    data_root: str | None = None,
+    data_root: DataRoot = None,
     output_dir: Path = Path("runs/train"),
+    steps: int | None = None,
     stop_after: int | None = None,
     devices: int | None = None,
     nodes: int | None = None,
@@ -42,11 +49,19 @@ def train(
 ) -> None:
     """Train one row of the course or the paper; started again, it goes on where it stopped.
 
+    Curves are written as it goes, in groups (loss/, lr/, pseudo-label/, score/, health/):
+    tensorboard --logdir runs
+
     Args:
         classes: common: of --source and --target only the classes that both have; the rest is
             ignored. What meets what is printed first (docs/use/public-data.md).
-        devices, nodes: GPUs (without one: processes) on each machine, and machines; by default what
-            torchrun says, else one. See docs/use/scaling.md.
+        output_dir: gets a folder for the run, named after row, seed and key.
+        steps: length of the run; warm-up, memory and evaluations follow it, where neither the row
+            nor --set says otherwise (docs/use/short-runs.md). By default the profile's.
+        stop_after: save and end at this step, as if stopped there; by default none.
+        devices: GPUs (without one: processes) on each machine; by default what torchrun says, else
+            one (docs/use/scaling.md).
+        nodes: machines; by default what torchrun says, else one.
         settings: part.field=value of the configuration, such as train.precision=bf16-mixed.
     """
     from daformer_lib import train as training
@@ -64,7 +79,8 @@ def train(
         root = data_root or recipes.default_root(profile)
         source, target = with_common_classes(source, target, root, output_dir / "specs")
     experiment = recipes.experiment(row, profile, seed, source, target, data_root)
-    experiment = with_settings(experiment, settings)
+    lengths = length_settings(experiment, profile, steps)
+    experiment = with_settings(experiment, (*lengths, *settings))
     # All that can be wrong is looked at before data are drawn or converted, which may take hours.
     require_steps(stop_after)
     if not is_finished(experiment, output_dir):
@@ -87,6 +103,7 @@ def train_run(folder: Path, with_parent: bool = False) -> None:
     """Train the run that a folder's config.json describes (what studies start).
 
     Args:
+        folder: of the run.
         with_parent: end when standard input does, which is a pipe that the parent holds open.
     """
     from daformer_lib import train as training
@@ -122,9 +139,12 @@ def pretrain_mini(
     """Pretrain a tiny encoder on drawn objects: the stand-in for ImageNet.
 
     Args:
+        encoder: which network.
         strength: weak, the shipped one, or strong: 40,000 images instead of 12,000, 9,000 steps
             instead of 2,500.
         steps: by default those of the strength.
+        seed: of weights and drawn objects.
+        folder: where the weights and their log go.
     """
     from daformer_lib.train.pretrain import PRETRAININGS, pretrain, save_pretrained
 
@@ -137,7 +157,7 @@ def pretrain_mini(
 
 
 def probe(
-    row: str = "daformer",
+    row: Row = "daformer",
     profile: Profile = "full",
     memory: float | None = None,
     steps: int = 3,

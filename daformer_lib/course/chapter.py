@@ -37,6 +37,7 @@ from daformer_lib.specs import (
     is_file_name,
     source_names,
 )
+from daformer_lib.viz.safe_colours import for_learners
 
 __all__ = ["TITLES", "Kit", "Scene", "project_root", "results", "start"]
 
@@ -63,8 +64,11 @@ class Kit:
 
     @property
     def spec(self) -> DatasetSpec:
-        """Classes, colours and thing ids; source and target share them."""
-        return get_spec(self.target)
+        """Classes, colours for learners, and thing ids; source and target share them.
+
+        `get_spec(kit.target)` has the data set's own colours.
+        """
+        return for_learners(get_spec(self.target))
 
     def experiment(self, row: str) -> Experiment:
         return recipes.experiment(

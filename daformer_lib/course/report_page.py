@@ -1,7 +1,7 @@
 """The report's page as a jinja2 template: plain HTML and CSS, readable on a phone and on paper."""
 
 _STYLE = """
-:root { --ink: #1f2933; --muted: #5f6c79; --line: #dfe4e8; --soft: #f5f7f8; --teal: #2a8f7f; }
+:root { --ink: #1f2933; --muted: #5f6c79; --line: #dfe4e8; --soft: #f5f7f8; --teal: #1f7a6c; }
 * { box-sizing: border-box; }
 body { margin: 0; color: var(--ink); background: white;
   font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }

@@ -17,6 +17,7 @@ import io
 import json
 import re
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -182,3 +183,14 @@ def _stem_reader(spec: DatasetSpec, split: str):
         return match.group(1) if match else name
 
     return stem_of
+
+
+def largest_covers(label: np.ndarray, classes: Sequence[int], side: int) -> list[float]:
+    """Of each class the largest share of one cell of side x side px that it covers.
+
+    Args:
+        label: (H, W) train ids; what is left over at the right and at the bottom is not looked at.
+    """
+    rows, columns = (pixels // side for pixels in label.shape)
+    cells = label[: rows * side, : columns * side].reshape(rows, side, columns, side)
+    return [float((cells == one).mean(axis=(1, 3)).max(initial=0)) for one in classes]

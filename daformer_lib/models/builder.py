@@ -10,6 +10,7 @@ from daformer_lib.models.decoders import build_decoder, require_decoder
 from daformer_lib.models.encoders import build_encoder
 from daformer_lib.models.multi_resolution import MultiResolution, ScaleDecoder
 from daformer_lib.models.segmentor import Segmentor
+from daformer_lib.models.statistics import batch_norms
 
 # HRDA's decoder -> the one of its attention: as it is, but with a 1x1 fusion in place of the ASPP.
 ATTENTION = {
@@ -28,10 +29,17 @@ def build_segmentor(config: ModelConfig, hrda: HRDAConfig | None = None) -> Segm
     if hrda is not None and config.decoder not in ATTENTION:
         raise ValueError(f"hrda works with decoders {sorted(ATTENTION)}, not {config.decoder!r}")
     encoder = build_encoder(config.encoder, config.drop_path)
+    frozen = batch_norms(encoder) if config.frozen_norm else ()
+    if config.frozen_norm and not frozen:
+        raise ValueError(
+            f"{config.encoder} has no BatchNorm that model.frozen_norm could freeze; leave it off"
+        )
     if hrda is None:
-        segmentor = Segmentor(encoder, build_decoder(config, encoder.channels, encoder.strides))
+        decoder = build_decoder(config, encoder.channels, encoder.strides)
+        segmentor = Segmentor(encoder, decoder, frozen)
     else:
-        segmentor = MultiResolution(encoder, _scale_decoder(config, encoder, hrda), hrda)
+        decoder = _scale_decoder(config, encoder, hrda)
+        segmentor = MultiResolution(encoder, decoder, hrda, frozen)
     if config.pretrained is not None:
         load_pretrained(segmentor, config.pretrained, config.encoder)
     return segmentor

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from daformer_lib.config import HRDAConfig, Sides
 from daformer_lib.evaluate import slide, window_starts
@@ -91,8 +92,14 @@ class ScaleDecoder(Decoder):
 class MultiResolution(Segmentor):
     """`network(image)` labels whole images; `network(image, region)` sees one detail crop."""
 
-    def __init__(self, encoder: nn.Module, decoder: ScaleDecoder, config: HRDAConfig) -> None:
-        super().__init__(encoder, decoder)
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: ScaleDecoder,
+        config: HRDAConfig,
+        frozen: Sequence[_BatchNorm] = (),
+    ) -> None:
+        super().__init__(encoder, decoder, frozen)
         self.config = config
 
     def forward(

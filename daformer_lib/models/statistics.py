@@ -55,6 +55,34 @@ def batch_statistics(network: nn.Module) -> Iterator[None]:
             norm.num_batches_tracked.copy_(count)
 
 
+def forget_statistics(network: nn.Module) -> None:
+    """As before the first batch: what is followed next is not mixed with what was."""
+    for norm in batch_norms(network):
+        norm.reset_running_stats()
+
+
+@contextmanager
+def followed_statistics(network: nn.Module, batches: int) -> Iterator[None]:
+    """BatchNorm in eval mode takes each batch into its running statistics before it normalises
+    with them: the plain mean of the first `batches`, then a mean that forgets as fast.
+    """
+
+    def follow(norm: _BatchNorm, given: tuple[Tensor, ...]) -> None:
+        norm.num_batches_tracked += 1
+        share = max(1 / int(norm.num_batches_tracked), 1 / batches)
+        axes = [axis for axis in range(given[0].ndim) if axis != 1]
+        variance, mean = torch.var_mean(given[0].float(), axes)
+        norm.running_mean.lerp_(mean, share)
+        norm.running_var.lerp_(variance, share)
+
+    hooks = [norm.register_forward_pre_hook(follow) for norm in batch_norms(network)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 @torch.no_grad()
 def estimate_statistics(network: nn.Module, images: Iterable[Tensor]) -> None:
     """Running statistics become the plain mean over these images (3, H, W), one at a time.

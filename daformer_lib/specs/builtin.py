@@ -138,6 +138,7 @@ MINI_SIZE = (256, 128)
 MINIGTA = replace(
     GTA, name="minigta", size=MINI_SIZE, keep_ratio=False, stand_in_for="gta", version="5"
 )
+MINIGTA_GREEN = replace(MINIGTA, name="minigta_green", version="1")
 MINISYNTHIA = replace(
     SYNTHIA, name="minisynthia", size=MINI_SIZE, stand_in_for="synthia", version="4"
 )
@@ -157,6 +158,7 @@ SPECS: dict[str, DatasetSpec] = {
         GTA, SYNTHIA, CITYSCAPES, ACDC, ACDC_FOG, ACDC_NIGHT, ACDC_RAIN, ACDC_SNOW, DARK_ZURICH,
         GTA_HR, SYNTHIA_HR, CITYSCAPES_HR, ACDC_HR, DARK_ZURICH_HR,
         BDD100K, MAPILLARY, ZEROWASTE_V1, ZEROWASTE_V2, SYNTHWASTE_AUG,
-        MINIGTA, MINISYNTHIA, MINICITYSCAPES, MINICITYSCAPES_WIDE, MINIGTA_HD, MINICITYSCAPES_HD,
+        MINIGTA, MINIGTA_GREEN, MINISYNTHIA, MINICITYSCAPES, MINICITYSCAPES_WIDE,
+        MINIGTA_HD, MINICITYSCAPES_HD,
     )
 }  # fmt: skip

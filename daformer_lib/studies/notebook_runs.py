@@ -19,6 +19,7 @@ from daformer_lib.runs import recipes
 from daformer_lib.runs.batch import start_process
 from daformer_lib.runs.folder import is_finished, run_folder
 from daformer_lib.runs.places import notebooks, project_root
+from daformer_lib.runs.recipes.lengths import length_settings
 from daformer_lib.runs.recipes.settings import with_settings
 from daformer_lib.stopping import Job
 
@@ -39,10 +40,18 @@ class NotebookPlan:
     target: str | None = None
     data_root: str | None = None
     settings: Sequence[str] = ()
+    steps: int | None = None  # None: the profile's
 
     def experiment(self, row: str, seed: int) -> Experiment:
         own = self.source, self.target, self.data_root
-        return with_settings(recipes.experiment(row, self.profile, seed, *own), self.settings)
+        built = recipes.experiment(row, self.profile, seed, *own)
+        return with_settings(built, self.settings_of(built))
+
+    def settings_of(self, experiment: Experiment) -> list[str]:
+        """Those of the length asked for, then those that were given."""
+        own = self.source, self.target, self.data_root
+        plain = recipes.experiment(experiment.name, self.profile, experiment.train.seed, *own)
+        return [*length_settings(plain, self.profile, self.steps), *self.settings]
 
     def rows_of(self, table: str) -> tuple[str, ...]:
         return recipes.study_rows(table, self.profile)
@@ -53,7 +62,7 @@ class NotebookPlan:
         return {
             "row": experiment.name, "profile": self.profile, "seed": experiment.train.seed,
             "source": self.source, "target": self.target, "data_root": str(Path(root).resolve()),
-            "output_dir": str(self.output_dir.resolve()), "settings": list(self.settings),
+            "output_dir": str(self.output_dir.resolve()), "settings": self.settings_of(experiment),
         }  # fmt: skip
 
     def is_done(self, experiment: Experiment) -> bool:

@@ -50,7 +50,11 @@ class Study:
             what = self.table
         text = f"python -m daformer_lib study {what} --seeds {' '.join(map(str, self.seeds))}"
         text += f" --profile {plan.profile}"
-        for name, value in {"source": plan.source, "target": plan.target}.items():
+        for name, value in {
+            "source": plan.source,
+            "target": plan.target,
+            "steps": plan.steps,
+        }.items():
             text += f" --{name} {value}" if value else ""
         return text + (f" --set {' '.join(plan.settings)}" if plan.settings else "")
 

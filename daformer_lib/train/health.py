@@ -12,6 +12,7 @@ from lightning.fabric.loggers import TensorBoardLogger
 from torch import nn
 
 from daformer_lib.config import Experiment
+from daformer_lib.data.class_stats import largest_covers
 from daformer_lib.data.datasets import open_source, unlabelled_images
 from daformer_lib.data.loaders import with_thresholds
 from daformer_lib.ranks import ALONE, Ranks
@@ -112,12 +113,8 @@ class HealthWatch:
             side = round(side / hrda.scale)
         watched = WATCHED[self.experiment.uda.fd_on](spec)
         ids = list(range(spec.num_classes) if watched is None else watched)
-        best = dict.fromkeys(ids, 0.0)
         count = min(COVER_IMAGES, len(self.source.stems))
-        for index in np.linspace(0, len(self.source.stems) - 1, count).astype(int):
-            label = self.source.load(int(index))[1]
-            h, w = (n // side * side for n in label.shape)
-            cells = label[:h, :w].reshape(h // side, side, w // side, side)
-            for i in ids:
-                best[i] = max(best[i], float((cells == i).mean(axis=(1, 3)).max()))
-        return {spec.classes[i]: cover for i, cover in best.items()}
+        chosen = np.linspace(0, len(self.source.stems) - 1, count).astype(int)
+        labels = (self.source.load(int(index))[1] for index in chosen)
+        best = np.max([largest_covers(label, ids, side) for label in labels], axis=0)
+        return dict(zip((spec.classes[i] for i in ids), best.tolist(), strict=True))

@@ -7,6 +7,7 @@ are neither copied nor averaged, and the teacher normalises with the statistics 
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +16,10 @@ from torch import Tensor, nn
 
 from daformer_lib.batch import Labelled
 from daformer_lib.config import TeacherStatistics
-from daformer_lib.models.statistics import batch_norms
+from daformer_lib.models.statistics import batch_norms, followed_statistics, forget_statistics
 from daformer_lib.ranks import ALONE, Ranks
 
+FOLLOWED = 50  # batches of target images whose statistics a teacher with its own labels with
 DROPOUTS = (nn.Dropout, nn.Dropout2d, DropPath)
 
 
@@ -33,7 +35,7 @@ class Teacher:
         student: the network to follow; its forward returns (logits, features).
         ema_decay: upper bound of the EMA weight, in [0, 1).
         statistics: what BatchNorm labels with: the "batch"'s, the "student"'s running ones, or
-            their "average".
+            their "average", or those of the "target" images that it labelled lately.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class Teacher:
         if statistics != "batch":
             for norm in batch_norms(self.model):
                 norm.eval()
+        if statistics == "target":
+            forget_statistics(self.model)
 
     @torch.no_grad()
     def update(self, student: nn.Module, step: int) -> None:
@@ -58,7 +62,7 @@ class Teacher:
         ours, theirs = list(self.model.parameters()), list(student.parameters())
         torch._foreach_mul_(ours, alpha)
         torch._foreach_add_(ours, theirs, alpha=1 - alpha)
-        if self.statistics != "batch":
+        if self.statistics in ("student", "average"):
             kept = alpha if self.statistics == "average" else 0.0
             for own, new in zip(batch_norms(self.model), batch_norms(student), strict=True):
                 own.running_mean.lerp_(new.running_mean, 1 - kept)
@@ -80,7 +84,9 @@ class Teacher:
         The images pass through the network in `parts` batches; their weight is taken over all.
         `valid`: (B, H, W) bool, pixels whose weight is not 0 in the end.
         """
-        seen = [self._label(part) for part in image.chunk(parts)]
+        target = self.statistics == "target"
+        with followed_statistics(self.model, FOLLOWED) if target else nullcontext():
+            seen = [self._label(part) for part in image.chunk(parts)]
         label, confidence = (torch.cat(part) for part in zip(*seen, strict=True))
         weight = confidence_weight(confidence, threshold, ignore_top, ignore_bottom, ranks)
         weight = weight if valid is None else weight * valid

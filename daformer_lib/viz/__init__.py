@@ -42,6 +42,7 @@ from daformer_lib.viz.panels import (
     panel_grid,
     picture_miou,
 )
+from daformer_lib.viz.safe_colours import for_learners
 from daformer_lib.viz.style import figure_png, image_png, small_png, to_data_uri
 from daformer_lib.viz.tables import Table, plain_table, three_numbers_table
 from daformer_lib.viz.widgets import (
@@ -57,8 +58,9 @@ __all__ = [
     "blend_picture", "cell_grid", "class_bars", "class_chips", "class_curves", "class_legend",
     "class_picture", "class_pixels", "colorize", "colour_histograms", "colour_planes",
     "confidence_map", "confusion_heatmap", "curves", "denormalise", "error_map",
-    "evolution_strip", "explore", "figure_png", "gain_bars", "grouped_bars", "heat_overlay",
-    "image_png", "line_chart", "miou_note", "only_classes", "overlay", "panel_grid", "picture_miou",
-    "plain_table", "prediction_panels", "pseudo_label_panels", "scalar_map", "share_bars",
-    "slider_picture", "small_png", "three_numbers", "three_numbers_table", "to_data_uri", "twin",
+    "evolution_strip", "explore", "figure_png", "for_learners", "gain_bars", "grouped_bars",
+    "heat_overlay", "image_png", "line_chart", "miou_note", "only_classes", "overlay", "panel_grid",
+    "picture_miou", "plain_table", "prediction_panels", "pseudo_label_panels", "scalar_map",
+    "share_bars", "slider_picture", "small_png", "three_numbers", "three_numbers_table",
+    "to_data_uri", "twin",
 ]  # fmt: skip

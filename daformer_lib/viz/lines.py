@@ -18,11 +18,13 @@ from daformer_lib.viz.style import (
     INK,
     KIND_COLOURS,
     KIND_NAMES,
+    MARK_CONTRAST,
     MUTED,
     WIDTH,
     Plate,
     as_array,
     new_figure,
+    readable,
     run_colours,
     styled,
 )
@@ -55,15 +57,9 @@ def _end_labels(axes: Axes, series: Mapping[str, Series], colours: Sequence[Any]
     for place, (_, k) in zip(places, order, strict=True):
         axes.annotate(
             names[k], (right, place), xytext=(7, 0), textcoords="offset points",
-            va="center", color=colours[k], weight="bold", fontsize=9, annotation_clip=False,
+            va="center", color=readable(colours[k]), weight="bold", fontsize=9,
+            annotation_clip=False,
         )  # fmt: skip
-
-
-def _dark_enough(colour: tuple[int, int, int]) -> tuple[float, ...]:
-    """A class colour as a line on white: very light ones are darkened."""
-    rgb = np.array(colour) / 255
-    light = float(rgb @ (0.299, 0.587, 0.114))
-    return tuple(rgb * min(1.0, 0.62 / max(light, 1e-6)))
 
 
 @styled
@@ -133,7 +129,7 @@ def class_curves(
     """IoU over steps of a few classes, each in its class colour; `ious`: (steps, K)."""
     values = in_percent(ious, spec)
     series = {spec.classes[i]: (steps, values[:, i]) for i in class_ids}
-    colours = [_dark_enough(spec.palette[i]) for i in class_ids]
+    colours = [readable(np.array(spec.palette[i]) / 255, MARK_CONTRAST) for i in class_ids]
     return line_chart(series, y_label="IoU (%)", title=title, colours=colours, dots=True)
 
 

@@ -17,14 +17,16 @@ from typing import Any, ParamSpec, TypeVar
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
 INK = "#1f2933"
 MUTED = "#5f6c79"
 GRID = "#e4e8ec"
-GOOD = "#2a8f7f"  # teal: better, right
-BAD = "#cc4c3b"  # vermilion: worse, wrong
+GOOD = "#1f7a6c"  # teal: better, right
+BAD = "#c24534"  # vermilion: worse, wrong
+NEITHER = "#808a95"  # grey: a mark that is neither
 WIDTH = 11.0  # inches; 1210 pixels, about a notebook's width
 DPI = 110
 
@@ -62,31 +64,33 @@ STYLE: dict[str, Any] = {
 }
 
 RUN_COLOURS = {  # by lower-case name
-    "source-only": "#98a2ad",
+    "source-only": NEITHER,
     "self-training": "#4477aa",
-    "self-training + rcs": "#66b6d6",
-    "self-training + fd": "#b58bc2",
-    "rcs": "#66b6d6",
-    "fd": "#b58bc2",
+    "self-training + rcs": "#2f92b5",
+    "self-training + fd": "#a06fb0",
+    "rcs": "#2f92b5",
+    "fd": "#a06fb0",
     "daformer": "#d1495b",
     "full": "#d1495b",
     "oracle": "#333a42",
-    "source": "#d9a036",
-    "minigta": "#d9a036",
-    "minisynthia": "#b58bc2",
-    "gta": "#d9a036",
-    "synthia": "#b58bc2",
-    "target": "#2a8f7f",
-    "minicityscapes": "#2a8f7f",
-    "cityscapes": "#2a8f7f",
+    "source": "#b37d14",
+    "minigta": "#b37d14",
+    "minisynthia": "#a06fb0",
+    "gta": "#b37d14",
+    "synthia": "#a06fb0",
+    "target": GOOD,
+    "minicityscapes": GOOD,
+    "cityscapes": GOOD,
 }
-OTHER_COLOURS = ("#4477aa", "#d1495b", "#2a8f7f", "#d9a036", "#8a5aa5", "#66b6d6", "#98a2ad")
-KIND_COLOURS = {"paper": "#7a6a4f", "study": "#3f6f9f", "live": "#2a8f7f"}
+OTHER_COLOURS = ("#4477aa", "#d1495b", GOOD, "#b37d14", "#8a5aa5", "#2f92b5", NEITHER)
+KIND_COLOURS = {"paper": "#7a6a4f", "study": "#3f6f9f", "live": GOOD}
 KIND_NAMES = {  # the three kinds of numbers, never mixed: title, what it was measured on
     "paper": ("The paper", "real data, full size"),
     "study": ("Our study", "mini domains, several seeds"),
     "live": ("This run", "mini domains, one seed"),
 }
+
+TEXT_CONTRAST, MARK_CONTRAST = 4.5, 3.0  # least against the ground: WCAG 2.1 AA, 1.4.3 and 1.4.11
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -122,6 +126,25 @@ def new_figure(width: float, height: float, alt: str) -> Plate:
     FigureCanvasAgg(figure)
     figure.alt = alt
     return figure
+
+
+def contrast(colour: Any, ground: Any = "white") -> float:
+    """WCAG's contrast ratio of two matplotlib colours, from 1 to 21."""
+    dark, light = sorted(_luminance(np.array(to_rgb(c))) for c in (colour, ground))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(rgb: np.ndarray) -> float:
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def readable(colour: Any, least: float = TEXT_CONTRAST) -> tuple[float, float, float]:
+    """The colour, darkened until it has that contrast on white."""
+    rgb = np.array(to_rgb(colour))
+    while contrast(rgb) < least:
+        rgb = 0.96 * rgb
+    return tuple(float(v) for v in rgb)
 
 
 def as_array(values: Any) -> np.ndarray:

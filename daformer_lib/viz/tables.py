@@ -1,7 +1,7 @@
 """The three kinds of numbers of a claim in one table, each under its own heading.
 
-A table shows itself in a notebook as HTML, in a terminal as Markdown, and takes no colour from the
-theme, so that it reads on light and on dark pages.
+A table shows itself in a notebook as HTML, in a terminal drawn by rich, elsewhere as Markdown, and
+takes no colour from the theme, so that it reads on light and on dark pages.
 """
 
 from __future__ import annotations
@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from daformer_lib.means import MISSING
-from daformer_lib.texts import table_cell
+from daformer_lib.texts import printable, table_cell
 from daformer_lib.viz.style import KIND_COLOURS, KIND_NAMES
+
+if TYPE_CHECKING:
+    from rich.table import Table as Drawn
 
 
 def format_score(value: Any) -> str:
@@ -79,6 +82,20 @@ class Table:
         ]
         lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *self.rows]
         return "\n".join("| " + " | ".join(map(table_cell, line)) + " |" for line in lines)
+
+    def __rich__(self) -> Drawn:
+        """For `rich.print`: numbers end at the right, long cells break within their column."""
+        from rich import box  # only here: few who open a table print it in a terminal
+        from rich.table import Table as Drawn
+        from rich.text import Text
+
+        drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False)
+        for k, (title, detail) in enumerate(zip(self.headings, self.details, strict=True)):
+            head = Text.assemble(printable(title), (f"\n{detail}" if detail else "", "dim"))
+            drawn.add_column(head, justify="right" if k else "left")
+        for row in self.rows:
+            drawn.add_row(*(Text(printable(cell)) for cell in row))
+        return drawn
 
     def __repr__(self) -> str:
         return self.markdown()

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 FIRST = "README"
 SECTIONS = {  # title -> pages in order, without endings; "name <page>" gives one a shorter name
-    "The course": ["notebooks/0*", "notebooks/1*", "notebooks/solutions/*"],
+    "The course": ["docs/start/chapters", "notebooks/0*", "notebooks/1*", "notebooks/solutions/*"],
     "Installing, and data": ["docs/start/install", "docs/start/your-own-data", "docs/start/*"],
     "The method": ["docs/method/parity", "docs/method/*"],
     "Results": [
+        "docs/studies/what-it-shows",
         "The study: three seeds <results/mini_study>",
         "The study, as the paper's Table 5 <results/mini_study_table5>",
         "The course's runs: one seed <results/demo_study>",
@@ -27,7 +28,16 @@ SECTIONS = {  # title -> pages in order, without endings; "name <page>" gives on
         "docs/studies/*",
         "notebooks/run",
     ],
-    "Use": ["docs/use/comparing", "docs/use/speed", "docs/use/*", "daformer_lib/weights/study/*"],
+    "Use": [
+        "docs/use/commands",
+        "docs/use/training",
+        "docs/use/short-runs",
+        "docs/use/predicting",
+        "docs/use/comparing",
+        "docs/use/speed",
+        "docs/use/*",
+        "daformer_lib/weights/study/*",
+    ],
     "Extend": ["docs/extend/*", "CONTRIBUTING", "CHANGELOG", "tests/golden*/*"],
 }
 FOLDERS = [

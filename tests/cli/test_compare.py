@@ -5,10 +5,11 @@ import pytest
 from PIL import Image
 
 from daformer_lib import cli
-from daformer_lib.cli.compare import named_inputs
+from daformer_lib.cli.compare import named_inputs, show
 from daformer_lib.evaluate import Scores
 from daformer_lib.files import write_json, write_png
 from daformer_lib.runs import Evaluation, Run, RunWriter, Snapshot
+from daformer_lib.viz.tables import Table
 
 
 @pytest.fixture
@@ -91,6 +92,19 @@ def test_without_a_name_the_runs_that_there_are_get_listed(runs, capsys, monkeyp
     assert cli.main(["compare"]) == 0
     said = capsys.readouterr().out
     assert "config.json is not what this version" in said and "compare RUN_A RUN_B" in said
+
+
+def test_a_table_is_drawn_in_a_terminal_and_markdown_elsewhere(capsys, monkeypatch):
+    """What looks like markup or steers a terminal stays text."""
+    table = Table(("", "mIoU"), ("", "%"), (("[bold]a|b\x1b", "45.1"),), ("", ""))
+    show(table)
+    assert capsys.readouterr().out == table.markdown() + "\n\n"
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as rich is told that this is a terminal
+    monkeypatch.setenv("COLUMNS", "60")
+    show(table)
+    drawn = capsys.readouterr().out
+    assert "[bold]a|b\\x1b" in drawn and "45.1" in drawn
+    assert "| ---" not in drawn and "─" in drawn
 
 
 def test_names_come_from_the_rows(runs):

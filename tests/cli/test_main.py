@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from daformer_lib import cli
-from daformer_lib.cli.main import COMMANDS, GROUPS, INNER, app
+from daformer_lib.cli.main import COMMANDS, GROUPS, INNER, SCRIPT, app
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_command_has_its_line_of_help(capsys):
@@ -40,12 +45,14 @@ def test_the_course_without_a_profile_starts_nothing(capsys, tmp_path, monkeypat
     executed.parent.mkdir()
     executed.write_text("{}")
     assert cli.main(["course", "--output-dir", str(tmp_path)]) == 0
-    chapters = capsys.readouterr().out.splitlines()[:10]
+    count = len(list((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")))
+    chapters = capsys.readouterr().out.splitlines()[:count]
+    assert [line[:3] for line in chapters] == [f"{i:02d}_" for i in range(count)] and count > 10
     assert (
         chapters[0].startswith("00_domain_gap.ipynb")
         and "How much does a model lose" in chapters[0]
     )
-    assert [line.endswith("(executed)") for line in chapters] == [i == 2 for i in range(10)]
+    assert [line.endswith("(executed)") for line in chapters] == [i == 2 for i in range(count)]
 
 
 def test_output_cut_short_by_its_reader_is_no_error():
@@ -55,3 +62,36 @@ def test_output_cut_short_by_its_reader_is_no_error():
         said = process.stderr.read().decode()
         assert process.wait(120) == 141
     assert "Errno" not in said and "error:" not in said
+
+
+def test_the_name_that_a_shell_completes_is_installed():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {SCRIPT: "daformer_lib.cli:main"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_printed_for_people(shell, capsys):
+    """Commands and options, those that only the kit starts left out."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--tyro-print-completion", shell])
+    assert ended.value.code in (None, 0)
+    script = capsys.readouterr().out
+    assert SCRIPT in script and "inspect-data" in script and "--no-notebook" in script
+    assert not any(name in script for name in INNER)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_bash_completes_commands_options_and_choices(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--tyro-print-completion", "bash"])
+    (tmp_path / "completion").write_text(capsys.readouterr().out)
+    tries = {("tra",): ["train"], ("train", "--prof"): ["--profile"],
+             ("train", "--profile", ""): ["smoke", "demo", "study", "full"]}  # fmt: skip
+    lines = [f"source {tmp_path / 'completion'}",
+             "f=$(complete -p daformer | sed 's/.*-F \\([^ ]*\\).*/\\1/')"]  # fmt: skip
+    for words in tries:
+        quoted = " ".join(f"'{word}'" for word in words)
+        lines += [f"COMP_WORDS=(daformer {quoted}) COMP_CWORD={len(words)}", "$f",
+                  'echo "${COMPREPLY[@]}"']  # fmt: skip
+    said = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, text=True)
+    assert [line.split() for line in said.stdout.splitlines()] == list(tries.values()), said.stderr

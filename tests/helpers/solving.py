@@ -2,22 +2,12 @@
 
 import ast
 import re
-from collections.abc import Iterator
 
 import nbformat
 
-BLOCK = re.compile(r"<details><summary>Solution</summary>.*?```python\n(.*?)```", re.DOTALL)
+from daformer_lib.course import exercises as course
+
 OPEN = ("...", "raise NotImplementedError", "return ...")  # what stands where an answer is due
-
-
-def solutions(book: nbformat.NotebookNode) -> Iterator[tuple[nbformat.NotebookNode, str]]:
-    """(cell of the exercise, code of its solution), which stands right before or after it."""
-    for i, cell in enumerate(book.cells):
-        if cell.cell_type == "markdown" and "<summary>Solution</summary>" in cell.source:
-            found = BLOCK.search(cell.source)
-            assert found, f"a solution without code, after cell {i}: {cell.source[:80]}"
-            beside = book.cells[i + 1 if "### Exercise" in cell.source else i - 1]
-            yield beside, found[1]
 
 
 def solved(source: str, answer: str) -> str:
@@ -25,7 +15,7 @@ def solved(source: str, answer: str) -> str:
     lines = source.splitlines()
     places = [n for n in ast.parse(source).body if is_open(n)]
     assert places, f"nothing to answer in: {source}"
-    names, given = {name_of(n) for n in places}, {name_of(n) for n in ast.parse(answer).body}
+    names, given = {name_of(n) for n in places}, names_in(answer)
     assert names <= given, f"the solution says nothing about {names - given}"
     for node in reversed(places):
         lines[node.lineno - 1 : node.end_lineno] = []
@@ -44,21 +34,33 @@ def name_of(node: ast.stmt) -> str | None:
     return getattr(node, "name", None)
 
 
+def names_in(code: str) -> set[str]:
+    """Names that this code assigns or defines."""
+    tree = ast.parse(code)
+    names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
+    stored = {n.id for n in names if isinstance(n.ctx, ast.Store)}
+    return stored | {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
+
+
+def open_names(source: str) -> set[str]:
+    """What an exercise's cell leaves to be answered."""
+    return {str(name_of(node)) for node in ast.parse(source).body if is_open(node)}
+
+
 def solved_book(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """With every exercise answered."""
-    found = list(solutions(book))
-    assert [cell.id for cell, _ in found] == [cell.id for cell in exercises(book)], "one each"
-    for cell, answer in found:
-        cell.source = solved(cell.source, answer)
+    for cell in exercises(book):
+        (name,) = names_of_checks(cell)
+        cell.source = solved(cell.source, course.exercises()[name].solution)
     return book
 
 
 def exercises(book: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
-    return [cell for cell in book.cells if cell.cell_type == "code" and checks(cell)]
+    return [cell for cell in book.cells if cell.cell_type == "code" and names_of_checks(cell)]
 
 
-def checks(cell: nbformat.NotebookNode) -> int:
-    return len(re.findall(r"^check\(", cell.source, re.MULTILINE))
+def names_of_checks(cell: nbformat.NotebookNode) -> list[str]:
+    return re.findall(r'^check\("([^"]+)"', cell.source, re.MULTILINE)
 
 
 def verdicts(book: nbformat.NotebookNode) -> list[str]:
@@ -68,6 +70,6 @@ def verdicts(book: nbformat.NotebookNode) -> list[str]:
         texts = [o.get("text", "") or o.get("data", {}).get("text/plain", "") for o in cell.outputs]
         lines = [line for text in texts for line in text.splitlines()]
         found = [line for line in lines if re.match("[✓✗…] ", line)]
-        assert len(found) == checks(cell), lines
+        assert len(found) == len(names_of_checks(cell)), lines
         said += found
     return said

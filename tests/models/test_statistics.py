@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import pytest
 import torch
 
 from daformer_lib.config import ModelConfig, UDAConfig
 from daformer_lib.models import build_segmentor
-from daformer_lib.models.statistics import batch_norms, batch_statistics, estimate_statistics
+from daformer_lib.models.statistics import (
+    batch_norms,
+    batch_statistics,
+    estimate_statistics,
+    followed_statistics,
+)
 from daformer_lib.uda.teacher import Teacher, ema_alpha
 
 pytestmark = pytest.mark.numeric
@@ -79,9 +85,80 @@ def test_a_teacher_on_running_statistics_does_not_depend_on_the_batch(network, i
     assert (alone.label[0] == together.label[0]).float().mean() < 0.99
 
 
+def test_a_teacher_on_target_statistics_knows_the_mean_of_its_own_images(network, images):
+    """Nothing of the student's comes in, and scoring the teacher adds nothing."""
+    teacher, first = Teacher(network, 0.9, "target"), []
+    norm = batch_norms(teacher.model)[0]
+    norm.register_forward_pre_hook(lambda _, given: first.append(given[0]))
+    teacher.label(images[:2], 0.5)
+    teacher.label(images[2:], 0.5)
+    means = [given.mean((0, 2, 3)) for given in first]
+    torch.testing.assert_close(norm.running_mean, torch.stack(means).mean(0))
+    variances = [given.var((0, 2, 3)) for given in first]
+    torch.testing.assert_close(norm.running_var, torch.stack(variances).mean(0))
+    kept = state(teacher.model)
+    network.train()(images * 3)
+    teacher.update(network, step=3)
+    teacher.model(images)
+    after = teacher.model.state_dict()
+    assert all(torch.equal(after[name], kept[name]) for name in after if "running" in name)
+
+
+@torch.no_grad()
+def test_followed_statistics_forget(network, images):
+    norm = batch_norms(network)[0]
+    with followed_statistics(network, batches=2):
+        for _ in range(12):
+            network(images[:1])
+        old = norm.running_mean.clone()
+        for _ in range(12):  # the first ones count for 1 / 2^12
+            network(images[3:])
+    seen = []
+    norm.register_forward_pre_hook(lambda _, given: seen.append(given[0].mean((0, 2, 3))))
+    network(images[3:])
+    torch.testing.assert_close(norm.running_mean, seen[0], rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(norm.running_mean, old, atol=1e-2)
+    before = state(network)
+    network(images)  # outside nothing is followed
+    assert all(torch.equal(t, before[name]) for name, t in network.state_dict().items())
+
+
+@pytest.mark.parametrize("encoder", ["tiny_mit", "tiny_resnet"])
+def test_frozen_statistics_stay_those_of_the_prior(encoder, images):
+    """In training, in the teacher, in a copy; scale and shift are trained, the decoder's move."""
+    config = ModelConfig(encoder, "deeplabv2", pretrained="strong", frozen_norm=True)
+    network = build_segmentor(config)
+    before = state(network)
+    moving = len(batch_norms(network))
+    network.eval().train()
+    loss = network(images)[0].square().mean()
+    loss.backward()
+    teacher = Teacher(copy.deepcopy(network), 0.9)
+    teacher.label(images, 0.5)
+    for one in (network, teacher.model):
+        after = one.state_dict()
+        assert all(
+            torch.equal(after[name], before[name])
+            for name in after if name.startswith("encoder") and "running" in name
+        )  # fmt: skip
+        assert len(batch_norms(one)) == moving
+    assert network.frozen and all(norm.weight.grad.abs().sum() > 0 for norm in network.frozen)
+    thawed = build_segmentor(dataclasses.replace(config, frozen_norm=False)).train()
+    thawed(images)
+    moved = thawed.state_dict()
+    assert not any(torch.equal(moved[name], before[name]) for name in moved if "_mean" in name)
+
+
+def test_only_what_has_statistics_can_keep_them():
+    with pytest.raises(ValueError, match=r"model\.pretrained is None: name a weight file"):
+        ModelConfig("tiny_mit", frozen_norm=True)
+    with pytest.raises(ValueError, match=r"mit_b0 has no BatchNorm that model\.frozen_norm"):
+        build_segmentor(ModelConfig("mit_b0", pretrained="strong", frozen_norm=True))
+
+
 def test_the_authors_way_is_the_default_and_keeps_the_key(smoke):
     plain = smoke("daformer")
     assert plain.changed(uda={"teacher_statistics": "batch"}).key == plain.key
     assert plain.changed(uda={"teacher_statistics": "student"}).key != plain.key
-    with pytest.raises(ValueError, match="teacher_statistics 'own' must be batch, student or aver"):
+    with pytest.raises(ValueError, match="teacher_statistics 'own' must be batch, student, aver"):
         UDAConfig(teacher_statistics="own")

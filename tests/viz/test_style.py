@@ -1,9 +1,12 @@
 """PNG bytes, palettes and colours by name."""
 
 import io
+import re
+from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pytest
 from PIL import Image
 
 from daformer_lib.viz import style
@@ -89,3 +92,31 @@ def test_unknown_runs_get_distinct_colours_that_no_known_run_has():
 
 def test_data_uri():
     assert style.to_data_uri(b"abc") == "data:image/png;base64,YWJj"
+
+
+def test_contrast_is_wcags():
+    assert style.contrast("black") == 21 and style.contrast("white") == 1
+    assert round(style.contrast("#767676"), 2) == 4.54  # the lightest grey that text may have
+
+
+@pytest.mark.parametrize("colour", [style.INK, style.MUTED, style.GOOD, style.BAD])
+def test_colours_of_text_are_readable(colour):
+    assert style.contrast(colour) >= style.TEXT_CONTRAST
+
+
+MARKS = {*style.RUN_COLOURS.values(), *style.OTHER_COLOURS, *style.KIND_COLOURS.values()}
+
+
+@pytest.mark.parametrize("colour", sorted({*MARKS, style.NEITHER}))
+def test_marks_stand_out_and_their_names_can_be_read(colour):
+    assert style.contrast(colour) >= style.MARK_CONTRAST
+    assert style.contrast(style.readable(colour)) >= style.TEXT_CONTRAST
+
+
+@pytest.mark.parametrize("page", ["compare/views/page.css", "course/report_page.py"])
+def test_the_pages_text_colours_are_readable(page):
+    text = (Path(style.__file__).parents[1] / page).read_text(encoding="utf-8")
+    light = text[text.index(":root") :].split("}")[0]  # a dark theme has its own ground
+    found = dict(re.findall(r"--(ink|muted|teal): (#[0-9a-f]{6})", light))
+    assert set(found) == {"ink", "muted", "teal"}
+    assert all(style.contrast(colour) >= style.TEXT_CONTRAST for colour in found.values())

@@ -15,7 +15,7 @@ import pytest
 from tests.whole.test_browser import BROWSER, FLAGS, require_browser
 
 ROOT = Path(__file__).parents[2]
-CHAPTERS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
+CHAPTERS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 # The command of `make site`, in a process that cannot reach any other, kernels included.
 BUILD = """
 import socket, sys

@@ -20,9 +20,16 @@ LAST = 2.5  # times as long as the others: the result
 
 
 def evolution_frames(
-    comparison: Comparison, stem: str, look: Look = PLAIN, width: int = 900
+    comparison: Comparison,
+    stem: str,
+    look: Look = PLAIN,
+    width: int = 900,
+    columns: int | None = None,
 ) -> list[np.ndarray]:
-    """(H, W, 3) uint8 for each step: image and truth, then every source at that step."""
+    """(H, W, 3) uint8 for each step: image and truth, then every source at that step.
+
+    With two columns what moves stands below what does not.
+    """
     frames, spec = [], comparison.spec
     for step in comparison.steps:
         view = comparison.view(stem, step)
@@ -33,7 +40,7 @@ def evolution_frames(
             scored = view.truth is not None
             note = miou_note(view.labels[i], view.truth, spec) if scored else ""
             panels.append(canvas.Panel(f"{name}, step {step}", picture(view, i, spec, look), note))
-        frames.append(canvas.arrange(panels, width=width))
+        frames.append(canvas.arrange(panels, columns, width))
     return frames
 
 

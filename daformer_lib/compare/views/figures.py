@@ -23,6 +23,7 @@ from daformer_lib.viz.style import (
     BAD,
     GOOD,
     MUTED,
+    NEITHER,
     Plate,
     new_figure,
     run_colours,
@@ -30,6 +31,15 @@ from daformer_lib.viz.style import (
 )
 
 ROWS = ("pseudo-label", "confidence", "error", "disagreement")
+
+# Gained, lost, neither: neighbours are told apart by a gap and a hatch, not by colour alone.
+FLOW_LOOKS = (
+    {"color": GOOD},
+    {"color": BAD, "hatch": "////"},
+    {"color": NEITHER},
+)
+
+FLOW_EDGE = {"edgecolor": "white", "linewidth": 1.5}
 
 
 def comparison_panels(
@@ -134,14 +144,16 @@ def flow_bars(found: Flow, spec: DatasetSpec, most: int = 12) -> Plate:
     for row, move in enumerate(moves):
         left = 0.0
         rest = move.pixels - move.gained - move.lost
-        for part, colour in ((move.gained, GOOD), (move.lost, BAD), (rest, "#b8c0c8")):
-            axes.barh(row, 100 * part / total, 0.7, left=left, color=colour)
+        for part, look in zip((move.gained, move.lost, rest), FLOW_LOOKS, strict=True):
+            axes.barh(
+                row, 100 * part / total, 0.7, left=left, edgecolor="white", linewidth=1.5, **look
+            )
             left += 100 * part / total
         axes.text(left, row, f"  {left:.2f} %", va="center", fontsize=8, color=MUTED)
     axes.set_yticks(range(len(moves)), [f"{names[m.before]} → {names[m.after]}" for m in moves])
     axes.set_ylim(max(len(moves), 1) - 0.4, -0.6)
     axes.margins(x=0.12)
-    axes.set_xlabel("% of all pixels; teal: right only now, red: right only before, grey: neither")
+    axes.set_xlabel("% of all pixels; teal: right only now, hatched: only before, grey: neither")
     (first, a), (second, b) = found.before, found.after
     at = (f"step {a}", f"step {b}") if first == second else (first, second)
     axes.set_title(f"{at[0]} → {at[1]}: {100 * found.changed:.1f} % of the pixels change")

@@ -25,13 +25,13 @@ from daformer_lib.files import (
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import IGNORE, MINI_SIZE, DatasetSpec, get_spec
 
-MINI_NAMES = ("minigta", "minisynthia", "minicityscapes", "minicityscapes_wide")
+MINI_NAMES = (
+    "minigta", "minigta_green", "minisynthia", "minicityscapes", "minicityscapes_wide",
+)  # fmt: skip
 HD_NAMES = ("minigta_hd", "minicityscapes_hd")  # at twice the size; drawn where they are asked for
 CITIES = {"train": ("kleinstadt", "altdorf"), "val": ("neuhausen",), "test": ("seeburg",)}
 UNLABELLED_ID, EGO_ID = 0, 1  # label ids of Cityscapes and GTA
-EGO_ROWS = (
-    20  # px of 128: what is ignored below this many rows from the bottom is the camera's own car
-)
+EGO_ROWS = 20  # px of 128: what is ignored so near to the bottom is the camera's own car
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class MiniCounts:
     def splits(self, name: str) -> dict[str, int]:
         if name.startswith("minicityscapes"):
             return {split: getattr(self, f"minicityscapes_{split}") for split in CITIES}
-        return {"train": getattr(self, name.removesuffix("_hd"))}
+        return {"train": self.minisynthia if name == "minisynthia" else self.minigta}
 
 
 SMOKE_COUNTS = MiniCounts(128, 16, 16, 8, 8)  # scene 125 is the first with a rider

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from daformer_lib import files
-from daformer_lib.data.class_stats import ClassStats, read_class_stats
+from daformer_lib.config import UDAConfig
+from daformer_lib.data.class_stats import ClassStats, largest_covers, read_class_stats
 from daformer_lib.data.drawn.kit.sheet import label_colours, tile
 from daformer_lib.data.intake.check import check_split
 from daformer_lib.data.intake.convert import convert, train_ids
@@ -38,6 +39,7 @@ from daformer_lib.data.rare_class import (
     scaled_min_crop_pixels,
     scaled_min_pixels,
 )
+from daformer_lib.data.transforms import fit_size, resize_label
 from daformer_lib.image_rules import Header, as_shown, require_photo
 from daformer_lib.progress import Report, silent
 from daformer_lib.specs import DatasetSpec
@@ -46,7 +48,18 @@ from daformer_lib.texts import complaint
 SAMPLE = 50  # label files whose values are read one by one
 TILE = 320  # px: width of a picture on the contact sheet
 
+FD_CELL = 32  # px: a cell of the last feature map of MiT and ResNet, at the training size
+
 Size = tuple[int, int]  # (width, height)
+
+
+@dataclass(frozen=True)
+class ThingCover:
+    """Whether a thing is ever large enough for the feature distance to act on it."""
+
+    class_id: int
+    largest: float  # share of a feature cell that it covers at most, in the sampled labels
+    labels: int  # sampled labels in which it covers enough of one
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,7 @@ class SplitInspection:
     problems: tuple[str, ...]  # of folders and files: what is wrong and what to do
     remarks: tuple[str, ...]  # what is wrong only if it is not meant
     mistakes: tuple[Mistake, ...]  # of the labels' content
+    covers: tuple[ThingCover, ...] = ()  # of each thing class, at the training size
 
     @property
     def values(self) -> Counter[int]:
@@ -133,7 +147,28 @@ def inspect_split(
     return SplitInspection(
         spec, split, len(stems), len(labels), pairs, _sizes(photos), _sizes(label_headers), samples,
         stats, tuple(dict.fromkeys(problems)), tuple(remarks), mistakes,
+        thing_covers(spec, data_root, split, chosen),
     )  # fmt: skip
+
+
+def thing_covers(
+    spec: DatasetSpec, data_root: str | Path, split: str, stems: Sequence[str]
+) -> tuple[ThingCover, ...]:
+    """How much of a feature cell each of the spec's things covers, in the labels of `stems`."""
+    covers = []
+    for stem in stems if spec.things else ():
+        label = _label_beside(spec, data_root, split, stem)
+        if label is not None:
+            size = fit_size(label.shape[::-1], spec.size, spec.keep_ratio)
+            covers.append(largest_covers(resize_label(label, size), spec.things, FD_CELL))
+    if not covers:
+        return ()
+    found = np.array(covers)  # (N, things)
+    enough = (found >= UDAConfig.fd_min_share).sum(axis=0)
+    largest = found.max(axis=0)
+    return tuple(
+        ThingCover(*one) for one in zip(spec.things, largest.tolist(), enough.tolist(), strict=True)
+    )
 
 
 def co_occurrence(stats: ClassStats) -> np.ndarray:

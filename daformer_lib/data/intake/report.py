@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from daformer_lib.config import RCS_TEMPERATURE
-from daformer_lib.data.intake.inspect import SplitInspection, co_occurrence, rcs_outlook
+from daformer_lib.config import RCS_TEMPERATURE, UDAConfig
+from daformer_lib.data.intake.inspect import FD_CELL, SplitInspection, co_occurrence, rcs_outlook
 
 SHOWN = 12  # label values, sizes and problems that are listed one by one
 
@@ -19,6 +19,7 @@ def report_lines(seen: SplitInspection, crop: tuple[int, int]) -> Iterator[str]:
     if seen.stats is not None and seen.stats.stems:
         yield from _class_lines(seen, crop)
         yield from _company_lines(seen)
+        yield from _cover_lines(seen)
     yield from _shortened("  ", seen.remarks)
     yield from _shortened("  - ", seen.problems)
     for mistake in seen.mistakes:
@@ -91,3 +92,25 @@ def _company_lines(seen: SplitInspection) -> Iterator[str]:
         most, least = others[0], others[-1]
         line = f"    {names[i]:24s} most {names[most]} {together[i, most] / own[i]:.0%}"
         yield line + f", least {names[least]} {together[i, least] / own[i]:.0%}"
+
+
+def _cover_lines(seen: SplitInspection) -> Iterator[str]:
+    """Which things are large enough for the feature distance."""
+    if not seen.covers:
+        return
+    width, height = seen.spec.size
+    yield (
+        f"  feature distance acts where one thing covers {UDAConfig.fd_min_share:.0%} "
+        f"(uda.fd_min_share) of a cell of {FD_CELL}x{FD_CELL} px (MiT, ResNet) at {width}x{height};"
+    )
+    yield f"  in {len(seen.samples)} labels:"
+    small = False
+    for cover in seen.covers:
+        name = seen.spec.classes[cover.class_id]
+        small |= not cover.labels
+        yield f"    {name:24s} largest cover {cover.largest:4.0%}, enough in {cover.labels:,}"
+    if small:
+        yield (
+            "    where none is enough, the distance never acts: a larger `size` in the spec, a "
+            "smaller uda.fd_min_share, or an encoder whose last stage is finer"
+        )

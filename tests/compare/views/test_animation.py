@@ -12,6 +12,8 @@ def test_a_frame_per_step(opened):
     frames = evolution_frames(comparison, comparison.stems[0], width=300)
     assert len(frames) == 2 and frames[0].shape == frames[1].shape
     assert (frames[0] != frames[1]).any()
+    tall = evolution_frames(comparison, comparison.stems[0], width=300, columns=1)
+    assert tall[0].shape[0] > 2 * frames[0].shape[0]
 
 
 @pytest.mark.parametrize("ending", ["gif", "png", "webp"])

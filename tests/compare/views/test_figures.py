@@ -52,6 +52,8 @@ def test_flow_bars_name_the_largest_moves(opened):
     figure = flow_bars(found, comparison.spec, most=2)
     assert "step 10 → step 20" in figure.axes[0].get_title(loc="left")
     assert len(figure.axes[0].get_yticks()) == 2
+    looks = {bar.get_hatch() for bar in figure.axes[0].patches}
+    assert looks == {None, "////"}, "told apart by colour alone"
 
 
 def test_curves_follow_a_class(opened):

@@ -11,7 +11,7 @@ from daformer_lib.data.drawn.scenes import draw_scene, scene_sheet, set_stage
 from daformer_lib.specs import CITYSCAPES_CLASSES, IGNORE, get_spec
 
 CLASS = {name: i for i, name in enumerate(CITYSCAPES_CLASSES)}
-DOMAINS = ("minigta", "minisynthia", "minicityscapes", "minicityscapes_wide")
+DOMAINS = ("minigta", "minigta_green", "minisynthia", "minicityscapes", "minicityscapes_wide")
 # What paints the rare classes; a scene without any of these has none of their pixels.
 RARE_DRAWINGS = ("draw_tram", "draw_bicycle", "draw_motorcycle", "draw_traffic_light")
 
@@ -141,6 +141,16 @@ def test_the_wide_target_shows_the_same_scenes_in_a_worse_light():
         image, label = draw_scene("minicityscapes", split, index)
         worse, same = draw_scene("minicityscapes_wide", split, index)
         assert (label == same).all() and (image != worse).mean() > 0.5
+
+
+def test_the_green_source_has_twice_the_vegetation_and_few_houses():
+    shares = {}
+    for domain in ("minigta", "minigta_green"):
+        pixels = [np.bincount(draw_scene(domain, "train", i)[1].ravel(), minlength=256)
+                  for i in range(40)]  # fmt: skip
+        shares[domain] = np.sum(pixels, axis=0) / np.sum(pixels)
+    plain, green = (shares[domain][[CLASS["vegetation"], CLASS["building"]]] for domain in shares)
+    assert 1.6 < green[0] / plain[0] < 2.4 and green[1] < 0.6 * plain[1]
 
 
 def test_the_wide_target_is_what_the_target_was_in_version_4():

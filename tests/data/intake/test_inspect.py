@@ -18,6 +18,7 @@ from daformer_lib.data.intake.inspect import (
     inspect_split,
     rcs_outlook,
 )
+from daformer_lib.data.intake.report import report_lines
 from daformer_lib.data.rare_class import scaled_min_crop_pixels, scaled_min_pixels
 from daformer_lib.image_rules import ORIENTATION
 from daformer_lib.specs import DatasetSpec
@@ -222,6 +223,22 @@ def test_thresholds_scale_with_the_area():
     assert rcs.images.tolist() == [3, 1, 0]
     assert rcs.probabilities[1] > 0.9 and rcs.probabilities[2] == 0
     assert rcs.probabilities.sum() == pytest.approx(1)
+
+
+def test_things_too_small_for_the_feature_distance_are_told(tmp_path):
+    """A cell is 32 px, so these labels of 64x32 have two."""
+    spec = dataclasses.replace(SPEC, things=(1, 2))
+    half = stripes(0, 1, 2, 2)  # 1 covers half of the left cell, 2 all of the right one
+    write_set(tmp_path, [half, stripes(0, 1)], spec)
+    seen = inspect_split(spec, tmp_path, "train")
+    assert [(c.class_id, c.largest, c.labels) for c in seen.covers] == [(1, 1.0, 1), (2, 1.0, 1)]
+    write_set(tmp_path, [half, half], spec)
+    seen = inspect_split(spec, tmp_path, "train")
+    assert [(c.class_id, c.largest, c.labels) for c in seen.covers] == [(1, 0.5, 0), (2, 1.0, 2)]
+    lines = "\n".join(report_lines(seen, (64, 64)))
+    assert "crop                     largest cover  50%, enough in 0" in lines
+    assert "a smaller uda.fd_min_share" in lines
+    assert inspect_split(SPEC, tmp_path, "train").covers == ()  # no things, no distance
 
 
 def test_the_contact_sheet_shows_images_beside_their_labels(tmp_path):

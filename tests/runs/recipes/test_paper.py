@@ -116,6 +116,7 @@ def expected(table, row, column):
         "model.num_classes": 19,
         "model.pretrained": f"pretrained/{encoder}.pth",
         "model.drop_path": 0.1,
+        "model.frozen_norm": False,
         "model.dropout": 0.1,
         "data.source": "synthia" if row.endswith("synthia") else "gta",
         "data.target": "cityscapes",
