@@ -28,7 +28,7 @@ ELSEWHERE = {
 
 
 def shown(name: str) -> list[str]:
-    """A setting's values for DAFormer, with the method where it is one of a method's, by profile."""
+    """A setting's values for DAFormer, or with the method whose it is, by profile."""
     section, field = name.split(".")
     found = []
     for profile in PROFILES:
