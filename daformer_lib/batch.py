@@ -34,9 +34,10 @@ class Unlabelled(NamedTuple):
     """Target images: nothing is known about them."""
 
     image: Tensor  # (B, 3, H, W) float32, ImageNet-normalised
+    valid: Tensor | None = None  # (B, H, W) bool: whose pseudo-labels count; None = all
 
     def to(self, device: torch.device | str) -> Unlabelled:
-        return Unlabelled(self.image.to(device, non_blocking=True))
+        return Unlabelled(*(t if t is None else t.to(device, non_blocking=True) for t in self))
 
 
 class TrainBatch(NamedTuple):

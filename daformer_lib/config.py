@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -22,6 +22,7 @@ Mode = Literal["source_only", "uda", "oracle"]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 FeatureDistanceOn = Literal["things", "all", "everywhere"]
 Tune = Literal["full", "frozen", "lora"]
+Sides = tuple[int, int]  # (height, width) in pixels
 TeacherStatistics = Literal["batch", "student", "average", "target"]
 RCS_TEMPERATURE = 0.01  # of Rare Class Sampling in the paper, Sec. 4.1; every row with RCS has it
 
@@ -105,6 +106,9 @@ class DataConfig:
     max_target_images: int | None = None
     cache_bytes: int = 0  # decoded images kept in memory
     prepared: bool = False  # read what `prepare-cache` decoded and resized, where it is current
+    # (top, bottom, left, right) pixels of the resized target image whose pseudo-labels count
+    # nothing: the authors' at full resolution, in place of uda.ignore_top and ignore_bottom.
+    target_margins: tuple[int, int, int, int] | None = None
 
     def __post_init__(self) -> None:
         height, width = self.crop
@@ -136,6 +140,10 @@ class DataConfig:
         _require(
             self.cat_max_ratio is None or 0 < self.cat_max_ratio <= 1,
             f"cat_max_ratio {self.cat_max_ratio} must lie in (0, 1], or be None",
+        )
+        margins = self.target_margins
+        _require(
+            margins is None or min(margins) >= 0, f"target_margins {margins} must not be negative"
         )
 
 
@@ -287,9 +295,91 @@ def _require_target_alone(method: str, experiment: Experiment, way_out: str = ""
     )
 
 
+@dataclass(frozen=True)
+class HRDAConfig:
+    """Two resolutions in one network (uda/methods/hrda.py); the authors' settings."""
+
+    detail_crop: Sides | None = (512, 512)  # of the full-resolution crop; None = all of it
+    scale: float = 0.5  # of the context image, which is the whole crop
+    divisible: int = 8  # a detail crop's corner lies at multiples of so many pixels
+    weight: float = 0.1  # lambda_d: of the detail logits' own loss
+    context_weight: float = 0.0  # of the context logits' own; as `weight`, where crops are equal
+    fixed_attention: float | None = None  # in place of a learned one: 0 = context, 1 = detail alone
+    classwise: bool = True  # one attention for each class; else one for all
+    overlap: bool = True  # detail crops of a whole image overlap by half
+    blur: bool = False  # the detail image is halved and doubled: resolution without information
+    fd_scales: Literal["context", "both"] = "context"  # whose features the feature distance sees
+    # At test, larger images are seen through windows of this size, half overlapping; None = whole.
+    window: Sides | None = (1024, 1024)
+
+    def __post_init__(self) -> None:
+        for name in ("detail_crop", "window"):
+            sides = getattr(self, name)
+            _require(sides is None or min(sides) > 0, f"hrda.{name} {sides} must be positive")
+        _require(0 < self.scale <= 1, f"hrda.scale {self.scale} must lie in (0, 1]")
+        _require(self.divisible > 0, f"hrda.divisible {self.divisible} must be positive")
+        for name in ("weight", "context_weight"):
+            _require_finite(f"hrda.{name}", getattr(self, name))
+        both = self.weight + self.context_weight
+        _require(both <= 1, f"hrda.weight + hrda.context_weight = {both} must be at most 1")
+        fixed, known = self.fixed_attention, ("context", "both")
+        _require(fixed is None or 0 <= fixed <= 1, f"hrda.fixed_attention {fixed} outside [0, 1]")
+        _require(
+            self.fd_scales in known, f"hrda.fd_scales {self.fd_scales!r} must be one of {known}"
+        )
+
+    def check(self, experiment: Experiment) -> None:
+        """Raises ValueError where the rest of an experiment does not fit."""
+        crop = experiment.data.crop
+        _require(
+            all((side * self.scale).is_integer() for side in crop),
+            f"hrda.scale {self.scale} makes no whole number of pixels of the crop "
+            f"{_sides(crop)}; try 0.5",
+        )
+        small = min(*(round(side * self.scale) for side in crop), *(self.detail_crop or crop))
+        _require(
+            small >= 32,
+            f"hrda.scale {self.scale} and hrda.detail_crop must leave 32 pixels of the crop "
+            f"{_sides(crop)} on each side for the encoder, not {small}; take a larger data.crop",
+        )
+        _require(
+            experiment.train.compile is None,
+            "train.compile with hrda would compile anew for each place of the detail crop; leave "
+            "out train.compile",
+        )
+        if self.detail_crop is not None:
+            self._check_detail(crop, self.detail_crop)
+
+    def _check_detail(self, crop: Sides, detail: Sides) -> None:
+        half = tuple(max(self.divisible, side // 2) for side in crop)
+        margins = [whole - part for whole, part in zip(crop, detail, strict=True)]
+        _require(
+            min(margins) >= 0,
+            f"hrda.detail_crop {_sides(detail)} is larger than the crop {_sides(crop)}; "
+            f"try {_sides(half)}",
+        )
+        for name, sides in {"hrda.detail_crop": detail, "crop": crop}.items():
+            fitting = [max(1, side // self.divisible) * self.divisible for side in sides]
+            _require(
+                not any(side % self.divisible for side in sides),
+                f"{name} {_sides(sides)} must be a multiple of hrda.divisible {self.divisible}; "
+                f"try {_sides(fitting)}",
+            )
+        _require(
+            max(margins) == 0 or min(margins) > 0,
+            f"hrda.detail_crop {_sides(detail)} must be smaller than the crop {_sides(crop)} on "
+            f"both sides, or equal to it; try {_sides(half)}",
+        )
+
+
+def _sides(sides: Sequence[int]) -> str:
+    return f"{sides[0]}x{sides[1]}"
+
+
 # Settings of the methods that can be added to a mode's own (uda/methods), by their name there.
 METHOD_SETTINGS: dict[str, type] = {
     "mic": MICConfig,
+    "hrda": HRDAConfig,
     "cra": CRAConfig,
     "distillation": DistillationConfig,
 }
@@ -385,6 +475,11 @@ class Experiment:
             "the feature distance of a frozen encoder from itself is 0; set uda.fd_weight=0, or "
             "let the encoder learn (model.tune=full or lora)",
         )
+        _require(
+            not rows or self.data.target_margins is None,
+            f"target_margins {self.data.target_margins} and ignored rows {rows} leave out the same "
+            "pixels twice; set uda.ignore_top and uda.ignore_bottom to 0",
+        )
         size, parts = self.data.batch_size, self.train.accumulate
         _require(
             size % parts == 0,
@@ -410,12 +505,15 @@ class Experiment:
     def from_dict(cls, values: dict[str, Any]) -> Experiment:
         built = {key: make(**values[key]) for key, make in SECTIONS.items()}
         # JSON knows only lists.
-        pairs = {k: tuple(v) for k, v in values["data"].items() if isinstance(v, list)}
-        built["data"] = dataclasses.replace(built["data"], **pairs)
+        data = {name: _tuple(value) for name, value in values["data"].items()}
+        built["data"] = DataConfig(**data)
         splits = tuple(values["train"]["final_splits"])
         built["train"] = dataclasses.replace(built["train"], final_splits=splits)
         added = values.get("methods", {})
-        methods = {name: _settings_of(name)(**settings) for name, settings in added.items()}
+        methods = {
+            name: _settings_of(name)(**{field: _tuple(value) for field, value in settings.items()})
+            for name, settings in added.items()
+        }
         return cls(name=values["name"], mode=values["mode"], methods=methods, **built)
 
     @property
@@ -449,6 +547,8 @@ class Experiment:
         for part, name, unset in _LATER:
             if values[part][name] == unset:
                 values[part].pop(name)
+        if values["data"]["target_margins"] is None:
+            values["data"].pop("target_margins")
         # The same result, faster or unwatched.
         for way in ("channels_last", "fused", "checkpointing", "compile", "health"):
             values["train"].pop(way)
@@ -488,6 +588,10 @@ SECTIONS: Mapping[str, type] = {
     "optim": OptimConfig,
     "train": TrainConfig,
 }
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _settings_of(method: str) -> type:

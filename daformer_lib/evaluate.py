@@ -165,8 +165,8 @@ def slide(
     require_stride(window, stride)
     boxes = [
         (..., slice(top, top + window[0]), slice(left, left + window[1]))
-        for top in _starts(image.shape[-2], window[0], stride[0])
-        for left in _starts(image.shape[-1], window[1], stride[1])
+        for top in window_starts(image.shape[-2], window[0], stride[0])
+        for left in window_starts(image.shape[-1], window[1], stride[1])
     ]
     total, count = None, image.new_zeros(image.shape[-2:])
     for first in range(0, len(boxes), batch):
@@ -190,7 +190,8 @@ def require_stride(window: tuple[int, int], stride: tuple[int, int]) -> None:
         )
 
 
-def _starts(size: int, window: int, stride: int) -> list[int]:
+def window_starts(size: int, window: int, stride: int) -> list[int]:
+    """Where windows begin along one side; the last one touches its end."""
     last = max(size - window, 0)
     return sorted({*range(0, last, stride), last})
 

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from daformer_lib.config import ModelConfig
 from daformer_lib.evaluate import (
     Scores,
-    _starts,
     absence_notes,
     confusion_matrix,
     evaluate,
     predict,
     slide,
     whole,
+    window_starts,
 )
 from daformer_lib.means import percent
 from daformer_lib.models import build_segmentor
@@ -49,9 +49,9 @@ def test_metric_equals_the_authors(golden):
 
 
 def test_window_starts_cover_the_image():
-    assert _starts(128, 64, 48) == [0, 48, 64]
-    assert _starts(64, 64, 48) == [0]
-    assert _starts(50, 64, 48) == [0]
+    assert window_starts(128, 64, 48) == [0, 48, 64]
+    assert window_starts(64, 64, 48) == [0]
+    assert window_starts(50, 64, 48) == [0]
 
 
 class ColourSums(torch.nn.Module):

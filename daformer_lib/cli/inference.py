@@ -204,18 +204,23 @@ class OfficialNetwork:
         encoder: which one the checkpoint has, such as mit_b5 or resnet101_v1c.
         decoder: which one it has, such as daformer or deeplabv2.
         part: the student (theirs is scored) or the teacher of a UDA training.
+        hrda: it is one of HRDA, or of MIC on it; name a target at full resolution with it, such as
+            cityscapes_hr.
     """
 
     checkpoint: Path
     encoder: str = "mit_b5"
     decoder: str = "daformer"
     part: Literal["model", "ema_model"] = "model"
+    hrda: bool = False
 
     def open(self, num_classes: int, device: torch.device) -> nn.Module:
+        from daformer_lib.config import HRDAConfig
         from daformer_lib.inference import official
 
+        scales = HRDAConfig() if self.hrda else None
         return official.network_from_checkpoint(
-            self.checkpoint, self.encoder, self.decoder, self.part, num_classes, device
+            self.checkpoint, self.encoder, self.decoder, self.part, num_classes, device, scales
         )
 
 

@@ -44,6 +44,7 @@ class Drawn(NamedTuple):
     label: np.ndarray | None  # (h, w) uint8
     stem: str
     wanted: int | None = None  # the class that Rare Class Sampling drew
+    valid: np.ndarray | None = None  # (h, w) bool: inside the target's margins, where it has any
 
 
 class LabelledStream:
@@ -116,10 +117,15 @@ class UnlabelledStream:
         if limits := self.config.target_scale:
             scale = transforms.draw_scale(image.shape[:2], self.config.crop, limits, rng)
             image = transforms.rescale_image(image, scale)
-        image = transforms.draw_box(image.shape[:2], self.config.crop, rng).cut(image)
+        size, margins, valid = image.shape[:2], self.config.target_margins, None
+        box = transforms.draw_box(size, self.config.crop, rng)
+        image = box.cut(image)
+        if margins is not None:
+            valid = transforms.inside_margins(size, margins, box)
         if transforms.random_flip(rng):
             image = transforms.flip(image)
-        return Drawn(image, None, self.dataset.stems[index])
+            valid = None if valid is None else transforms.flip(valid)
+        return Drawn(image, None, self.dataset.stems[index], valid=valid)
 
 
 class BatchStream(Dataset):
@@ -154,7 +160,11 @@ class BatchStream(Dataset):
             return TrainBatch(source, None, stems, wanted)
         uniform = self.labelled.sampler is not None
         targets = [self.target.sample(draw, None if uniform else j) for draw, _, j in pairs]
-        target = Unlabelled(transforms.stack_images([t.image for t in targets], crop))
+        valid = None
+        if self.labelled.config.target_margins is not None:
+            masks = [t.valid.astype(np.uint8) for t in targets]
+            valid = transforms.stack_labels(masks, crop, 0).bool()
+        target = Unlabelled(transforms.stack_images([t.image for t in targets], crop), valid)
         return TrainBatch(source, target, stems + tuple(t.stem for t in targets), wanted)
 
 

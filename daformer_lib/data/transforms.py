@@ -106,6 +106,17 @@ def draw_box(size: tuple[int, int], crop: tuple[int, int], rng: np.random.Genera
     return Box(top, left, *crop)
 
 
+def inside_margins(
+    size: tuple[int, int], margins: tuple[int, int, int, int], box: Box
+) -> np.ndarray:
+    """What of a crop lies inside the margins (top, bottom, left, right) of its image (height,
+    width): (h, w) bool, smaller where the image ends."""
+    whole = np.zeros(size, dtype=bool)
+    top, bottom, left, right = margins
+    whole[top : size[0] - bottom, left : size[1] - right] = True
+    return box.cut(whole)
+
+
 def is_varied(label: np.ndarray, cat_max_ratio: float, ignore: int = IGNORE) -> bool:
     """Whether at least two classes are in sight and none covers ``cat_max_ratio`` of the labels."""
     counts = count_pixels(label)

@@ -1,10 +1,11 @@
 """Model files: a trained network in one safetensors file, with what its outputs mean inside.
 
 The tensors are the network's state dict. The file's metadata (strings, in safetensors) hold the
-version of this layout, the ModelConfig and the DatasetSpec as JSON, and a checksum of the tensors,
-since the format itself notices a file that was cut short, but no byte that changed. Nothing in such
-a file is run when it is read. `TrainedModel` also goes to and from the Hugging Face hub, by
-huggingface_hub's mixin: the same file, beside a config.json and a model card that are never read.
+version of this layout, the ModelConfig and the DatasetSpec as JSON (with HRDA its HRDAConfig too),
+and a checksum of the tensors, since the format itself notices a file that was cut short, but no
+byte that changed. Nothing in such a file is run when it is read. `TrainedModel` also goes to and
+from the Hugging Face hub, by huggingface_hub's mixin: the same file, beside a config.json and a
+model card that are never read.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from daformer_lib.config import ModelConfig
+from daformer_lib.config import HRDAConfig, ModelConfig
 from daformer_lib.files import write_atomic
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import load_own
@@ -41,13 +42,19 @@ class TrainedModel(ModelHubMixin, library_name="daformer-course", tags=["image-s
     `save_pretrained(folder)` and `push_to_hub("owner/name")` write it, `from_pretrained` reads it.
     """
 
-    def __init__(self, network: nn.Module, config: ModelConfig, spec: DatasetSpec) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        config: ModelConfig,
+        spec: DatasetSpec,
+        hrda: HRDAConfig | None = None,
+    ) -> None:
         if config.num_classes != spec.num_classes:
             raise ValueError(
                 f"the network has {config.num_classes} classes, the spec {spec.name!r} "
                 f"{spec.num_classes}; give the spec that it was trained with"
             )
-        self.network = network
+        self.network, self.hrda = network, hrda
         # Weights and classes come with it; paths would name files of the machine that trained it.
         self.config = dataclasses.replace(config, pretrained=None)
         folder = "" if Path(spec.folder).is_absolute() else spec.folder
@@ -147,6 +154,8 @@ def save_model(model: TrainedModel, path: str | Path, half: bool = False) -> Pat
         "spec": json.dumps(dataclasses.asdict(model.spec)),
         "sha256": checksum(state),
     }
+    if model.hrda is not None:
+        metadata["hrda"] = json.dumps(dataclasses.asdict(model.hrda))
     return write_atomic(path, save(state, metadata))
 
 
@@ -161,10 +170,10 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> TrainedM
     if not path.is_file():
         raise FileNotFoundError(f"no model file at {path}; `export-model` writes one")
     metadata, state = _read(path)
-    config, spec = _described(metadata, path)
-    network = build_segmentor(config)
+    config, spec, hrda = _described(metadata, path)
+    network = build_segmentor(config, hrda)
     load_own(network, state, str(path))
-    return TrainedModel(network.to(device).eval(), config, spec)
+    return TrainedModel(network.to(device).eval(), config, spec, hrda)
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -200,13 +209,19 @@ def _require_ours(metadata: Mapping[str, str], path: Path) -> None:
         )
 
 
-def _described(metadata: Mapping[str, str], path: Path) -> tuple[ModelConfig, DatasetSpec]:
+def _described(
+    metadata: Mapping[str, str], path: Path
+) -> tuple[ModelConfig, DatasetSpec, HRDAConfig | None]:
     try:
         config = ModelConfig(**json.loads(metadata["model"]))
         spec = spec_from_json(metadata["spec"])
         if config.num_classes != spec.num_classes:  # asked before a network is built of it
             raise ValueError(f"{config.num_classes} classes here, {spec.num_classes} there")
-        return dataclasses.replace(config, pretrained=None), spec
+        hrda = None
+        if "hrda" in metadata:
+            values = json.loads(metadata["hrda"])
+            hrda = HRDAConfig(**{name: _tuples(value) for name, value in values.items()})
+        return dataclasses.replace(config, pretrained=None), spec, hrda
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} describes its network or classes in a way this kit cannot read ({error}); "

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from daformer_lib.config import ModelConfig
+from daformer_lib.config import HRDAConfig, ModelConfig
 from daformer_lib.data.datasets import SegmentationDataset
 from daformer_lib.evaluate import Scores, absence_notes, evaluate
 from daformer_lib.files import write_label_png
@@ -34,7 +34,10 @@ ALL = CITYSCAPES.num_classes
 MEAN_OVER: dict[int, tuple[int, ...]] = {
     len(ids): ids for ids in (CITYSCAPES.mean_ids, SYNTHIA_16, SYNTHIA_13)
 }
-TRAIN_ID_SERVERS = ("acdc", "acdc_fog", "acdc_night", "acdc_rain", "acdc_snow", "darkzurich")
+TRAIN_ID_SERVERS = (
+    "acdc", "acdc_fog", "acdc_night", "acdc_rain", "acdc_snow", "acdc_hr",
+    "darkzurich", "darkzurich_hr",
+)  # fmt: skip
 
 
 def network_from_checkpoint(
@@ -44,14 +47,17 @@ def network_from_checkpoint(
     part: Part = "model",
     num_classes: int = ALL,
     device: torch.device | str = "cpu",
+    hrda: HRDAConfig | None = None,
 ) -> nn.Module:
     """A whole network from a file in the authors' format, in eval mode.
+
+    `hrda`: how a network of HRDA, or of MIC on it, sees an image.
 
     Raises:
         FileNotFoundError: no such file. ValueError: unreadable, another network, or only an
             encoder: a network whose decoder is random would score like a bad checkpoint.
     """
-    network = build_segmentor(ModelConfig(encoder, decoder, num_classes))
+    network = build_segmentor(ModelConfig(encoder, decoder, num_classes), hrda)
     loaded = load_official(network, checkpoint, part)
     if not any(name.startswith("decode_head.") for name in loaded):
         raise ValueError(

@@ -58,6 +58,11 @@ def export_onnx(
     _require("onnx"), _require("onnxscript"), _require("onnxruntime")
     if size is not None and min(size) < SMALLEST_SIDE:
         raise ValueError(f"size {size[0]}x{size[1]} must be at least 32x32")
+    if model.hrda is not None:
+        raise ValueError(
+            "a network with hrda cuts each image into detail crops, which no fixed graph holds; "
+            "use `predict` or `export-model`, or export a network without hrda"
+        )
     network = _AtImageSize(copy.deepcopy(model.network)).cpu().float().eval().requires_grad_(False)
     proto = _exported(network, size)
     _clean(proto)

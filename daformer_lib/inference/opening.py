@@ -43,7 +43,8 @@ def working_device(name: str = "auto") -> torch.device:
 
 def load_network(run: Run, model: str = "student") -> nn.Module:
     """The trained network of a run in eval mode; model is "student" or "teacher"."""
-    network = build_segmentor(run.experiment.changed(model={"pretrained": None}).model)
+    experiment = run.experiment.changed(model={"pretrained": None})
+    network = build_segmentor(experiment.model, experiment.methods.get("hrda"))
     weights = run.student_weights() if model == "student" else run.teacher_weights()
     load_own(network, weights, f"the {model} of {run.folder}")
     return network.eval()
@@ -52,9 +53,8 @@ def load_network(run: Run, model: str = "student") -> nn.Module:
 def open_run(run: Run, model: str = "student") -> TrainedModel:
     """A run's network with its config and the spec of its target."""
     experiment = run.experiment
-    return TrainedModel(
-        load_network(run, model), experiment.model, get_spec(experiment.data.target)
-    )
+    spec, hrda = get_spec(experiment.data.target), experiment.methods.get("hrda")
+    return TrainedModel(load_network(run, model), experiment.model, spec, hrda)
 
 
 def open_model(run: str | Path | None, model: str = "student") -> TrainedModel:

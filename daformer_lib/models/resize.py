@@ -64,6 +64,13 @@ def _rescaling_matrix(size_in: int, factor: float, size_out: int) -> Tensor:
     return _rescaled(basis, (factor, 1.0), (size_out, 1))[0, :, :, 0].T.contiguous()
 
 
+def scaled(image: Tensor, scale: float) -> Tensor:
+    """Images (B, 3, H, W) at `scale`; for one half the mean of 2 x 2 pixels."""
+    if scale == 1:
+        return image
+    return F.interpolate(image, scale_factor=scale, mode="bilinear", align_corners=False)
+
+
 def _by_products(x: Tensor) -> bool:
     differentiated = x.requires_grad and torch.is_grad_enabled()
     # Autocast would round the products' inputs, which it does not do to an interpolation.

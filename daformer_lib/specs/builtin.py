@@ -125,6 +125,12 @@ MAPILLARY = replace(
     keep_ratio=True,
     label_encoding="palette",
 )
+# The same files at full resolution (HRDA, and MIC on it): GTA becomes 2560x1407.
+GTA_HR = replace(GTA, name="gta_hr", folder="gta", size=(2560, 1440))
+SYNTHIA_HR = replace(SYNTHIA, name="synthia_hr", folder="synthia", size=(2560, 1520))
+CITYSCAPES_HR = replace(CITYSCAPES, name="cityscapes_hr", folder="cityscapes", size=(2048, 1024))
+ACDC_HR = replace(ACDC, name="acdc_hr", folder="acdc", size=(1920, 1080))
+DARK_ZURICH_HR = replace(DARK_ZURICH, name="darkzurich_hr", size=(1920, 1080))
 
 MINI_SIZE = (256, 128)
 # Of the drawn sets: raise a version with every change that alters one of its pixels; the set is
@@ -141,12 +147,18 @@ MINICITYSCAPES = replace(
 )
 # What `minicityscapes` was in version 4, to the pixel: the same scenes, farther from the source.
 MINICITYSCAPES_WIDE = replace(MINICITYSCAPES, name="minicityscapes_wide", version="4")
+# At twice the size, with people and posts up to twice as far: small things need the detail.
+HD_SIZE = (512, 256)
+MINIGTA_HD = replace(MINIGTA, name="minigta_hd", size=HD_SIZE, version="1")
+MINICITYSCAPES_HD = replace(MINICITYSCAPES, name="minicityscapes_hd", size=HD_SIZE, version="1")
 
 SPECS: dict[str, DatasetSpec] = {
     spec.name: spec
     for spec in (
         GTA, SYNTHIA, CITYSCAPES, ACDC, ACDC_FOG, ACDC_NIGHT, ACDC_RAIN, ACDC_SNOW, DARK_ZURICH,
+        GTA_HR, SYNTHIA_HR, CITYSCAPES_HR, ACDC_HR, DARK_ZURICH_HR,
         BDD100K, MAPILLARY, ZEROWASTE_V1, ZEROWASTE_V2, SYNTHWASTE_AUG,
         MINIGTA, MINIGTA_GREEN, MINISYNTHIA, MINICITYSCAPES, MINICITYSCAPES_WIDE,
+        MINIGTA_HD, MINICITYSCAPES_HD,
     )
 }  # fmt: skip

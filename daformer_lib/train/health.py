@@ -107,10 +107,10 @@ class HealthWatch:
 
     def largest_cover(self) -> dict[str, float]:
         """Watched class -> the largest share of a feature cell that it covers in source images."""
-        spec, side = (
-            get_spec(self.experiment.data.target),
-            self.models["student"].encoder.strides[-1],
-        )
+        spec, hrda = get_spec(self.experiment.data.target), self.experiment.methods.get("hrda")
+        side = self.models["student"].encoder.strides[-1]
+        if hrda is not None:  # its cells are those of the context image
+            side = round(side / hrda.scale)
         watched = WATCHED[self.experiment.uda.fd_on](spec)
         ids = list(range(spec.num_classes) if watched is None else watched)
         count = min(COVER_IMAGES, len(self.source.stems))

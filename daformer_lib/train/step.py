@@ -73,7 +73,7 @@ def build_learner(
             feature distance keeps the pretrained encoder.
     """
     torch.manual_seed(experiment.train.seed)
-    network = build_segmentor(experiment.model)
+    network = build_segmentor(experiment.model, experiment.methods.get("hrda"))
     network = share_batchnorm(network, engine.ranks, engine.device)
     method = build_method(experiment, network)
     if start is not None:

@@ -45,7 +45,7 @@ def require_trainable(experiment: Experiment) -> dict[str, int]:
         )
     with torch.device("meta"), warnings.catch_warnings():  # shapes alone: quick, whatever its size
         warnings.filterwarnings("ignore", "for .* a meta parameter in the current model")
-        network = build_segmentor(experiment.model)
+        network = build_segmentor(experiment.model, experiment.methods.get("hrda"))
     parameter_groups(network, experiment.optim)
     return network.parameter_counts()
 

@@ -7,12 +7,14 @@ code logs NaN (with zero gradient).
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from daformer_lib.batch import Labelled
+from daformer_lib.models.resize import scaled
 from daformer_lib.ranks import Ranks
 from daformer_lib.specs import IGNORE
 
@@ -64,12 +66,19 @@ class ImageNetAnchor:
         classes: train ids whose cells are compared (thing classes, or all); None compares every
             cell, labelled or not, as the authors' row "all classes" of Table 5 does.
         min_share: share of a cell that its class must cover.
+        scale: of the image that the features are of; labels have the image's full size.
     """
 
     def __init__(
-        self, encoder: nn.Module, classes: Sequence[int] | None, num_classes: int, min_share: float
+        self,
+        encoder: nn.Module,
+        classes: Sequence[int] | None,
+        num_classes: int,
+        min_share: float,
+        scale: float = 1.0,
     ) -> None:
         self.encoder = copy.deepcopy(encoder).requires_grad_(False).eval()
+        self.scale = scale
         self.classes = None if classes is None else tuple(classes)
         self.num_classes = num_classes
         self.min_share = min_share
@@ -91,7 +100,7 @@ class ImageNetAnchor:
         """
         if ranks.world * parts == 1:
             return None
-        width = label.shape[-1] // self.encoder.strides[-1]
+        width = math.ceil(label.shape[-1] * self.scale / self.encoder.strides[-1])
         return ranks.mean(self.mask(label, width).sum().float()) / parts
 
     def __call__(
@@ -99,7 +108,7 @@ class ImageNetAnchor:
     ) -> Tensor:
         """Distance in the last stage only, as in the paper. `count`: see `masked_distance`."""
         with torch.no_grad():
-            reference = self.encoder(source.image)[-1]
+            reference = self.encoder(scaled(source.image, self.scale))[-1]
         mask = self.mask(source.label, reference.shape[-1])
         self.acted = mask.sum(), mask.new_tensor(mask.numel(), dtype=torch.int64)
         return masked_distance(features[-1], reference, mask, count)

@@ -60,7 +60,7 @@ def daformer_losses(
     """
     yield from source_parts(student, anchor, source, config.fd_weight, ranks, parts, supervise)
     ignored = config.ignore_top, config.ignore_bottom
-    pseudo = teacher.label(target.image, config.threshold, *ignored, ranks, parts)
+    pseudo = teacher.label(target.image, config.threshold, *ignored, ranks, parts, target.valid)
     plan = plan or draw_plan(source.label, config, rng, ranks)
     mixed = classmix(source, pseudo, plan)
     if seen is not None:

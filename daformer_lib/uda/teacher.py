@@ -81,16 +81,19 @@ class Teacher:
         ignore_bottom: int = 0,
         ranks: Ranks = ALONE,
         parts: int = 1,
+        valid: Tensor | None = None,
     ) -> Labelled:
         """Pseudo-labels (Eq. 2) and their weight (Eq. 3) for target images (B, 3, H, W).
 
         The images pass through the network in `parts` batches; their weight is taken over all.
+        `valid`: (B, H, W) bool, pixels whose weight is not 0 in the end.
         """
         target = self.statistics == "target"
         with followed_statistics(self.model, FOLLOWED) if target else nullcontext():
             seen = [self._label(part) for part in image.chunk(parts)]
         label, confidence = (torch.cat(part) for part in zip(*seen, strict=True))
         weight = confidence_weight(confidence, threshold, ignore_top, ignore_bottom, ranks)
+        weight = weight if valid is None else weight * valid
         return Labelled(image, label, weight)
 
     def _label(self, image: Tensor) -> tuple[Tensor, Tensor]:

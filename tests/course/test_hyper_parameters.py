@@ -28,11 +28,11 @@ ELSEWHERE = {
 
 
 def shown(name: str) -> list[str]:
-    """A setting's values for DAFormer, with MIC where it is one of MIC's, by profile."""
+    """A setting's values for DAFormer, or with the method whose it is, by profile."""
     section, field = name.split(".")
     found = []
     for profile in PROFILES:
-        row = "mic" if section == "mic" else "daformer"
+        row = section if section in METHOD_SETTINGS else "daformer"
         found.append(text(getattr(experiment(row, profile).section(section), field)))
     return found
 

@@ -37,7 +37,8 @@ def first(pair, count: int = 4, base: DataConfig = MINI, seed: int = 0, changes=
 
 
 def equal(a: TrainBatch, b: TrainBatch) -> bool:
-    tensors = zip((*a.source, *(a.target or ())), (*b.source, *(b.target or ())), strict=True)
+    parts = [(*one.source, *([one.target.image] if one.target else [])) for one in (a, b)]
+    tensors = zip(*parts, strict=True)
     return a.stems == b.stems and all(torch.equal(x, y) for x, y in tensors)
 
 
@@ -45,7 +46,7 @@ def test_a_batch_has_the_agreed_shapes(tiny_pair):
     batch = first(tiny_pair, 1)[0]
     assert batch.source.image.shape == batch.target.image.shape == (2, 3, 64, 96)
     assert batch.source.label.shape == batch.source.weight.shape == (2, 64, 96)
-    kinds = [t.dtype for t in (*batch.source, *batch.target)]
+    kinds = [t.dtype for t in (*batch.source, batch.target.image)]
     assert kinds == [torch.float32, torch.int64, torch.float32, torch.float32]
     assert (batch.source.weight == 1).all()
     assert set(batch.source.label.unique().tolist()) <= {*range(19), 255}
@@ -166,6 +167,19 @@ def test_crops_flip_half_the_time(tiny_pair):
             assert is_flipped or torch.equal(image, straight)
             flipped += is_flipped
     assert 75 < flipped < 125
+
+
+def test_margins_of_target_images_go_with_their_crop(tiny_pair):
+    """What is left of each image's 256x128 pixels lies in the middle, whatever the flip."""
+    margins = {"target_margins": (10, 20, 30, 0), "crop": (128, 256)}
+    batch, plain = first(tiny_pair, 1, changes=margins)[0], first(tiny_pair, 1)[0]
+    assert plain.target.valid is None and batch.target.valid.dtype == torch.bool
+    for valid in batch.target.valid:
+        rows, columns = valid.any(1).nonzero()[:, 0], valid.any(0).nonzero()[:, 0]
+        assert (rows[0], rows[-1]) == (10, 107) and len(columns) == 226
+        assert (columns[0], columns[-1]) in ((30, 255), (0, 225))
+    unmasked = first(tiny_pair, 1, changes={"crop": (128, 256)})[0]
+    assert equal(batch, unmasked)  # nothing else is drawn
 
 
 def test_image_and_label_stay_together(tmp_path, tiny_pair):

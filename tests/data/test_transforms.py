@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import colorsys
+import json
 
 import numpy as np
 import pytest
 import torch
 
 from daformer_lib.data import transforms as T
+from daformer_lib.specs import get_spec
+from tests.helpers.frontier import GOLDEN
 
 pytestmark = pytest.mark.numeric
 
@@ -58,6 +61,33 @@ def test_resize_is_the_authors(pipeline):
     image, label = resized(pipeline)
     assert np.array_equal(image[..., ::-1], pipeline[0]["resize/img"])
     assert np.array_equal(label, pipeline[0]["resize/seg"])
+
+
+FULL = json.loads((GOLDEN / "pipeline_hr.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", FULL["resize"])
+def test_sizes_at_full_resolution_are_the_authors(case):
+    name, domain, own = case.split("/")
+    high = "_hr" if "HR" in name else ""
+    pair = name.removeprefix("uda_").split("_to_")
+    spec = get_spec(pair[domain == "target"].partition("_")[0].replace("HR", "") + high)
+    height, width = map(int, own.split("x"))
+    size = T.fit_size((width, height), spec.size, spec.keep_ratio)
+    assert list(size[::-1]) == FULL["resize"][case]
+
+
+@pytest.mark.parametrize("case", FULL["valid_mask"], ids=lambda c: f"{c['data']}-{c['np_seed']}")
+def test_margins_are_the_authors(case):
+    """Theirs are of the files, 2048x1024; ours of the images at training size."""
+    full = case["data"] == "high resolution"
+    size, margins = ((1024, 2048), (30, 240, 30, 30)) if full else ((512, 1024), (15, 120, 15, 15))
+    y1, y2, x1, x2 = case["crop_y1_y2_x1_x2"]
+    valid = T.inside_margins(size, margins, T.Box(y1, x1, y2 - y1, x2 - x1))
+    valid = T.flip(valid) if case["flip"] else valid
+    expected = np.zeros(case["shape"], bool)
+    expected[slice(*case["valid_rows"]), slice(*case["valid_cols"])] = True
+    np.testing.assert_array_equal(valid, expected)
 
 
 def test_sizes_are_the_authors(pipeline):

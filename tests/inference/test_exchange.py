@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from daformer_lib.config import ModelConfig
+from daformer_lib.config import HRDAConfig, ModelConfig
 from daformer_lib.inference import exchange
 from daformer_lib.inference.exchange import (
     MODEL_FILE,
@@ -233,3 +233,21 @@ def test_push_and_pull_through_a_local_hub(model, tmp_path, monkeypatch):
     monkeypatch.setattr(exchange, "hf_hub_download", download)
     model.push_to_hub("owner/name")
     assert_same(TrainedModel.from_pretrained("owner/name", revision=commit), model)
+
+
+def test_a_network_of_two_scales_knows_its_crops(tmp_path):
+    hrda = HRDAConfig(detail_crop=(32, 32), window=(64, 64))
+    network = build_segmentor(replace(CONFIG, pretrained=None), hrda).eval()
+    path = save_model(TrainedModel(network, CONFIG, FIELDS, hrda), tmp_path / "two.safetensors")
+    again = load_model(path)
+    assert again.hrda == hrda == again.network.config
+    image = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        assert torch.equal(again.network(image)[0], network(image)[0])
+    for needed in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(needed)
+    from daformer_lib.inference.onnx import export_onnx
+
+    with pytest.raises(ValueError, match="no fixed graph holds; use `predict`"):
+        export_onnx(again, tmp_path / "two.onnx")
+    assert not (tmp_path / "two.onnx").exists()

@@ -18,12 +18,11 @@ from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import load_official
 from daformer_lib.specs import THINGS
 from daformer_lib.train.optim import build_optimizer, set_learning_rates
-from daformer_lib.uda.classmix import MixPlan
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 from daformer_lib.uda.method import Method, Objective, Turn, daformer_objective
-from daformer_lib.uda.methods.mic import MaskPlan, add_mic
+from daformer_lib.uda.methods.mic import add_mic
 from daformer_lib.uda.teacher import Teacher
-from tests.helpers.frontier import GOLDEN, jitters
+from tests.helpers.frontier import GOLDEN, plans_of
 from tests.helpers.rounding import APART, nudge
 from tests.parity.replay import CLASSES, MODEL, assert_follows, det_state, distances, grad_norm
 
@@ -74,20 +73,6 @@ def experiment_of(facts):
     )
     data = DataConfig(crop=(128, 128))
     return Experiment("mic", model=MODEL, data=data, uda=uda, methods={"mic": mic})
-
-
-def plans_of(facts, gold, i):
-    first, second, *mask = facts["augment"][i]
-    jitter, blur = (jitters(first), jitters(second)), (first["blur"], second["blur"])
-    mix = MixPlan(
-        tuple(map(tuple, facts["mix_classes"][i])),
-        (*jitter[0], *jitter[1]) if jitter[0] else None,
-        tuple(b["sigma"] for b in blur) if blur[0] else None,
-    )
-    keep = gold["mask_low"][i][:, 0].astype(bool)
-    drawn = mask[0] if mask else {"jitter": None, "blur": None}
-    sigma = drawn["blur"]["sigma"] if drawn["blur"] else None
-    return {"plan": mix, "mask": MaskPlan(keep, jitters(drawn), sigma)}
 
 
 def replayed(run, det, steps, nudged=False):

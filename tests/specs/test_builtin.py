@@ -74,6 +74,8 @@ TREES = {
         [0, 4, 5, 255], [0, 4, 0, 255],
     ),
 }  # fmt: skip
+# At full resolution: the same files.
+TREES |= {f"{n}_hr": TREES[n] for n in ("gta", "synthia", "cityscapes", "acdc", "darkzurich")}
 
 
 def stripes(ids: list[int]) -> np.ndarray:

@@ -28,9 +28,10 @@ from daformer_lib.specs import IGNORE, MINI_SIZE, DatasetSpec, get_spec
 MINI_NAMES = (
     "minigta", "minigta_green", "minisynthia", "minicityscapes", "minicityscapes_wide",
 )  # fmt: skip
+HD_NAMES = ("minigta_hd", "minicityscapes_hd")  # at twice the size; drawn where they are asked for
 CITIES = {"train": ("kleinstadt", "altdorf"), "val": ("neuhausen",), "test": ("seeburg",)}
 UNLABELLED_ID, EGO_ID = 0, 1  # label ids of Cityscapes and GTA
-EGO_ROWS = 20  # px: what is ignored below this many rows from the bottom is the camera's own car
+EGO_ROWS = 20  # px of 128: what is ignored so near to the bottom is the camera's own car
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,10 @@ def make_mini(
     Raises:
         FileExistsError: a folder holds files that are not drawn, or a set of another size.
     """
-    unknown = sorted(set(names) - set(MINI_NAMES))
+    known = (*MINI_NAMES, *HD_NAMES)
+    unknown = sorted(set(names) - set(known))
     if unknown:
-        raise ValueError(f"{unknown} are no mini domains; choose from {list(MINI_NAMES)}")
+        raise ValueError(f"{unknown} are no mini domains; choose from {list(known)}")
     roots = {}
     for name in names:
         roots[name] = get_spec(name).root(data_root)
@@ -94,7 +96,7 @@ def _make_set(
 ) -> None:
     wanted = {
         "set": name, "seed": seed, "counts": counts.splits(name), "drawing": get_spec(name).version,
-        "size": list(MINI_SIZE),
+        "size": list(get_spec(name).size),
     }  # fmt: skip
     scenes = list(_scenes(data_root, name, counts, seed))
     drawing = Drawing(_draw_files, _paths, name)
@@ -153,8 +155,9 @@ def encode_ids(spec: DatasetSpec, label: np.ndarray) -> np.ndarray:
         table[train_id] = label_id
     ids = table[label]
     if spec.label_encoding != "red16":
-        bottom = ids[-EGO_ROWS:]
-        bottom[label[-EGO_ROWS:] == IGNORE] = EGO_ID
+        rows = EGO_ROWS * len(label) // MINI_SIZE[1]
+        bottom = ids[-rows:]
+        bottom[label[-rows:] == IGNORE] = EGO_ID
     return ids
 
 

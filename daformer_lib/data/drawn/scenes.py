@@ -41,7 +41,7 @@ class Stage(NamedTuple):
 
 
 def draw_scene(domain: str, split: str, index: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Image (128, 256, 3) uint8 RGB and label (128, 256) uint8 train id, 255 = ignore."""
+    """Image (H, W, 3) uint8 RGB and label (H, W) uint8 train id; 255 = ignore."""
     stage = set_stage(domain, split, index, seed)
     canvas, paint = stage.canvas, stage.paint
     paint_sky(canvas, paint)
@@ -50,7 +50,7 @@ def draw_scene(domain: str, split: str, index: int, seed: int = 0) -> tuple[np.n
         draw_rails(canvas, paint, stage.crowd.track, 2.0, FAR)
     _paint_items(canvas, paint, stage.crowd)
     if stage.style.view.bonnet:
-        _paint_bonnet(canvas, paint.rng)
+        _paint_bonnet(canvas, paint.rng, stage.style.scale)
     image, label = canvas.finish()
     return develop(image, label, stage.style.photo, paint.rng), label
 
@@ -59,7 +59,8 @@ def set_stage(domain: str, split: str, index: int, seed: int = 0) -> Stage:
     """Camera, light, street and everything in it, all drawn from the scene's own generator."""
     style = get_style(domain)
     rng = scene_generator(style.scenes_of or domain, split, index, seed)
-    canvas = Canvas(*MINI_SIZE, _camera(rng, style), _air(rng, style))
+    width, height = (side * style.scale for side in MINI_SIZE)
+    canvas = Canvas(width, height, _camera(rng, style), _air(rng, style))
     layout = sample_layout(rng, style)
     return Stage(style, canvas, DomainPaint(rng, style), layout, populate(rng, style, layout))
 
@@ -71,9 +72,9 @@ def scene_generator(domain: str, split: str, index: int, seed: int) -> np.random
 
 
 def _camera(rng: np.random.Generator, style: DomainStyle) -> Camera:
-    width, height = MINI_SIZE
+    width, height = (side * style.scale for side in MINI_SIZE)
     return Camera(
-        focal=rng.uniform(*style.view.focal),
+        focal=rng.uniform(*style.view.focal) * style.scale,
         centre_x=width / 2 + rng.normal(0, 0.04) * width,
         horizon_y=rng.uniform(*style.view.horizon) * height,
         height=rng.uniform(*style.view.height),
@@ -101,15 +102,15 @@ def _paint_items(canvas: Canvas, paint: Paint, crowd: Crowd) -> None:
         item.draw(canvas, paint)
 
 
-def _paint_bonnet(canvas: Canvas, rng: np.random.Generator) -> None:
+def _paint_bonnet(canvas: Canvas, rng: np.random.Generator, scale: int) -> None:
     """The camera car's own bonnet: as in Cityscapes, pixels without a class."""
     width, height = canvas.size
-    rise, grey = rng.uniform(8.5, 11.5), rng.uniform(28, 60)
+    rise, grey = rng.uniform(8.5, 11.5) * scale, rng.uniform(28, 60)
     u = np.linspace(0, width, 25)
     arch = height - rise * (1 - 0.45 * np.abs(u / width * 2 - 1) ** 2.5)
     outline = np.concatenate([np.stack([u, arch], 1), [[width, height], [0, height]]])
     canvas.flat(outline, np.full(3, grey), IGNORE)
-    shine = np.concatenate([np.stack([u, arch], 1), np.stack([u, arch + 1.6], 1)[::-1]])
+    shine = np.concatenate([np.stack([u, arch], 1), np.stack([u, arch + 1.6 * scale], 1)[::-1]])
     canvas.flat(shine, np.full(3, grey + 55), IGNORE)
 
 

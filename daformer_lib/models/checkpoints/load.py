@@ -8,7 +8,7 @@ for their tools.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -19,12 +19,9 @@ from daformer_lib.models.checkpoints.official_names import official_names
 from daformer_lib.models.checkpoints.weight_files import StateDict, read_weights, unwrap
 from daformer_lib.models.encoders.vit import ViT
 
-Part = Literal["model", "ema_model", "imnet_model"]
-NETWORKS: tuple[Part, ...] = (
-    "model",
-    "ema_model",
-    "imnet_model",
-)  # student, teacher, ImageNet model
+Part = Literal["model", "ema_model", "imnet_model", "mic.teacher.ema_model"]
+# Student, teacher, ImageNet model; the teacher that MIC has of its own, with other settings.
+NETWORKS: tuple[Part, ...] = ("model", "ema_model", "imnet_model", "mic.teacher.ema_model")
 SHIPPED = Path(__file__).resolve().parents[2] / "weights"
 # Values of `ModelConfig.pretrained` that name shipped weights -> strength (train/pretrain.py).
 PRIORS = {"strong": "strong", "weak": "weak", "shipped": "weak"}
@@ -157,12 +154,23 @@ def require_fit(
             f"{label} is damaged: NaN or infinity in {len(damaged)} tensors: {_some(damaged)}; "
             "fetch it again"
         )
+    if two_scales(state) != two_scales(ours):
+        has, lacks = ("", "no") if two_scales(state) else ("out", "an")
+        raise ValueError(
+            f"{label} is of a network with{has} HRDA, and this one has {lacks} HRDA decoder; "
+            "choose the method that it was trained with: a row with hrda, or one without"
+        )
     found = [f"{len(names)} {kind}: {_some(names)}" for kind, names in kinds.items() if names]
     if found:
         raise ValueError(
             f"{label} does not fit this network; is it another encoder, decoder or number of "
             f"classes? " + "; ".join(found)
         )
+
+
+def two_scales(names: Iterable[str]) -> bool:
+    """Whether these are the weights of a network with HRDA, in anyone's names."""
+    return any(name.startswith(("decoder.head.", "decode_head.head.")) for name in names)
 
 
 def _some(names: list[str], limit: int = 8) -> str:

@@ -217,10 +217,19 @@ def require_decoder(name: str) -> None:
 
 
 def build_decoder(
-    config: ModelConfig, channels: tuple[int, ...], strides: tuple[int, ...]
+    config: ModelConfig,
+    channels: tuple[int, ...],
+    strides: tuple[int, ...],
+    name: str | None = None,
+    outputs: int | None = None,
 ) -> Decoder:
-    """The decoder that the config names, for features of these channels and strides."""
-    require_decoder(config.decoder)
+    """The decoder that the config names, for features of these channels and strides.
+
+    Args:
+        name, outputs: another decoder, and how many logits it has, in place of the config's.
+    """
+    name = name or config.decoder
+    require_decoder(name)
     numbers = DECODER_NUMBERS.get(config.encoder, PAPER)
-    sizes = _Sizes(channels, strides, numbers, config.num_classes, config.dropout)
-    return DECODERS[config.decoder](sizes)
+    sizes = _Sizes(channels, strides, numbers, outputs or config.num_classes, config.dropout)
+    return DECODERS[name](sizes)

@@ -88,10 +88,19 @@ PROFILES: dict[str, Experiment] = {
     "full": Experiment(name="full", model=ModelConfig(pretrained="pretrained/mit_b5.pth")),
 }  # fmt: skip
 
-
+# HRDA at full resolution (its configurations): twice the size, so four times the pixels that RCS
+# asks for; margins of the target's own images in place of ignored rows of the crop.
+HIGH_RESOLUTION: Changes = {
+    "data": {
+        "source": "gta_hr", "target": "cityscapes_hr", "crop": (1024, 1024),
+        "rcs_min_crop_pixels": 6000, "target_margins": (30, 240, 30, 30),
+    },
+    "uda": {"ignore_top": 0, "ignore_bottom": 0},
+    "hrda": {},
+}  # fmt: skip
 _RESNET101 = {"encoder": "resnet101_v1c", "pretrained": "pretrained/resnet101_v1c.pth"}
 
-# What RCS, FD and another network mean at mini and at full size.
+# What RCS, FD, HRDA and another network mean at mini and at full size.
 PIECES: dict[str, dict[str, Changes]] = {
     "mini": {
         "rcs": {"data": {"rcs_temperature": RCS_TEMPERATURE}},
@@ -106,6 +115,9 @@ PIECES: dict[str, dict[str, Changes]] = {
         "cnn_segformer": {"model": {"encoder": "tiny_resnet", "decoder": "segformer"}},
         "mit_deeplabv3plus": {"model": {"decoder": "deeplabv3plus"}},
         "segformer": {"model": {"decoder": "segformer"}},
+        # Whole images at test, as DAFormer sees them at this size.
+        "hrda": {"hrda": {"detail_crop": (64, 64), "window": None}},
+        "mic_hrda": {"mic": {}},
     },
     "full": {
         "rcs": {"data": {"rcs_temperature": RCS_TEMPERATURE}},
@@ -119,5 +131,7 @@ PIECES: dict[str, dict[str, Changes]] = {
         "cnn_segformer": {"model": _RESNET101 | {"decoder": "segformer"}},
         "mit_deeplabv3plus": {"model": {"decoder": "deeplabv3plus"}},
         "segformer": {"model": {"decoder": "segformer"}},
+        "hrda": HIGH_RESOLUTION,
+        "mic_hrda": {"mic": {"block": 64}},
     },
 }

@@ -1,8 +1,8 @@
 """Named experiments: the rows of the course at each profile, with the values tuned for it.
 
 What a profile and a row's pieces change is in `profiles.py`. `full` also knows the rows of the
-paper's tables (`paper.py`), of MIC's (`mic.py`) and of the VisDA-2022 challenge (`visda.py`) by
-name.
+paper's tables (`paper.py`), of MIC's (`mic.py`), of HRDA's (`hrda.py`) and of the VisDA-2022
+challenge (`visda.py`) by name.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from daformer_lib.config import Experiment
+from daformer_lib.runs.recipes.hrda import HRDA_RECIPES
 from daformer_lib.runs.recipes.mic import MIC_RECIPES
 from daformer_lib.runs.recipes.paper import PAPER_RECIPES, T_INFINITE
 from daformer_lib.runs.recipes.profiles import PIECES, PROFILES, Changes
@@ -20,6 +21,7 @@ from daformer_lib.texts import nearest
 # Recipes with experiments of their own, by name; whose they are.
 PUBLISHED = (
     (PAPER_RECIPES, "the paper"), (VISDA_RECIPES, "VisDA-2022"), (MIC_RECIPES, "MIC's paper"),
+    (HRDA_RECIPES, "HRDA's paper"),
 )  # fmt: skip
 # What differs from the profile's base experiment (mode "uda", no RCS, no FD).
 ROWS: dict[str, Changes] = {
@@ -37,6 +39,8 @@ ROWS: dict[str, Changes] = {
     "cra_no_adversary": {"use": ("cra",), "cra": {"weight": 0.0}},
     "cra_daformer": {"use": ("rcs", "fd", "cra_beside")},
     "distillation": {"distillation": {}},
+    "hrda": {"use": ("rcs", "fd", "hrda")},
+    "mic_hrda": {"use": ("rcs", "fd", "hrda", "mic_hrda")},
     "no_warmup": {"use": ("rcs", "fd"), "optim": {"warmup_steps": 0}},
     "short_memory": {"use": ("rcs", "fd"), "uda": {"ema_decay": 0.9}},
     # Table 4: the warm-up under self-training, as the paper has it.
@@ -64,6 +68,8 @@ TITLES = {
     "cra_no_adversary": "CRA without adversary",
     "cra_daformer": "CRA beside DAFormer",
     "distillation": "self-distillation",
+    "hrda": "HRDA",
+    "mic_hrda": "HRDA + MIC",
     "no_warmup": "without warm-up",
     "short_memory": "short memory",
     "self_training_no_warmup": "self-training without warm-up",
@@ -172,7 +178,8 @@ def _own_data(
         # No car's bonnet at the bottom of the pictures; and there may be no `test` split.
         scored = tuple(s for s in built.train.final_splits if s in target.splits)
         rows = {"ignore_top": 0, "ignore_bottom": 0}
-        built = built.changed(uda=rows, train={"final_splits": scored or ("val",)})
+        splits = {"final_splits": scored or ("val",)}
+        built = built.changed(uda=rows, data={"target_margins": None}, train=splits)
     return built
 
 

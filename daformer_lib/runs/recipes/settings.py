@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
+import re
 from collections.abc import Sequence
 from typing import Any, get_type_hints
 
@@ -41,7 +42,8 @@ def _value(experiment: Experiment, part: str, field: str, text: str) -> Any:
     if field not in kinds:
         near = difflib.get_close_matches(field, kinds) or sorted(kinds)
         raise ValueError(f"{part} has no field {field!r}; did you mean {' or '.join(near)}?")
-    words = text.replace("x", ",").split(",") if field == "crop" else text.split(",")
+    sides = re.fullmatch(r"\d+x\d+", text)
+    words = text.replace("x", ",").split(",") if sides else text.split(",")
     words = [{"true": "True", "false": "False"}.get(w, w) for w in words]
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # our message is the one to read

@@ -14,6 +14,7 @@ from daformer_lib.config import Experiment, Mode
 from daformer_lib.uda.method import Method, daformer_method, source_method
 from daformer_lib.uda.methods.cra import add_cra
 from daformer_lib.uda.methods.distillation import add_distillation
+from daformer_lib.uda.methods.hrda import add_hrda
 from daformer_lib.uda.methods.mic import add_mic
 
 BASES: dict[Mode, Callable[[Experiment, nn.Module], Method]] = {
@@ -26,6 +27,7 @@ METHODS: dict[str, Callable[[Method, Experiment, nn.Module], None]] = {
     "mic": add_mic,
     "cra": add_cra,
     "distillation": add_distillation,
+    "hrda": add_hrda,
 }
 
 

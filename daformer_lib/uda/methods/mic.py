@@ -86,7 +86,8 @@ def unmasked(turn: Turn, config: MICConfig, second: Teacher | None) -> Labelled:
         uda = turn.experiment.uda
         threshold = uda.threshold if config.threshold is None else config.threshold
         rows = uda.ignore_top, uda.ignore_bottom
-        pseudo = second.label(turn.target.image, threshold, *rows, turn.ranks, turn.parts)
+        shared = turn.ranks, turn.parts, turn.target.valid
+        pseudo = second.label(turn.target.image, threshold, *rows, *shared)
     if config.where == "target":
         return pseudo
     half = len(turn.source.image) // 2  # the authors': the first image of each of two

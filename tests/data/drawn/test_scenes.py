@@ -159,3 +159,18 @@ def test_the_wide_target_is_what_the_target_was_in_version_4():
     assert style.photo.noise == (2.0, 4.5) and style.shifts.stuff == (0.1, 1.0)
     assert style.shifts.people == (0.1, 0.6) and style.shifts.vehicles == (0.2, 0.9)
     assert get_spec("minicityscapes_wide").version == "4"
+
+
+@pytest.mark.parametrize("domain", ["minigta_hd", "minicityscapes_hd"])
+def test_a_domain_of_twice_the_size_is_the_same_world(domain):
+    """Twice the pixels of the same camera: half of it is a scene like those at 256x128."""
+    image, label = draw_scene(domain, "train", 3)
+    assert (image.shape, label.shape) == ((256, 512, 3), (256, 512))
+    assert get_spec(domain).size == (512, 256) and set(np.unique(label)) <= {*range(19), IGNORE}
+    assert digest(domain, "train", 3, 0) == digest(domain, "train", 3, 0)
+    small = domain.removesuffix("_hd")
+    large_camera, camera = (set_stage(name, "train", 3).canvas.camera for name in (domain, small))
+    (low, high), factor = get_style(small).view.focal, large_camera.focal / 2
+    assert low <= factor <= high and low <= camera.focal <= high
+    bonnet = (label[:, 256] == IGNORE).sum()
+    assert (16 <= bonnet <= 24) if domain == "minicityscapes_hd" else bonnet == 0

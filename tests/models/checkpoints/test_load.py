@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from daformer_lib.config import ModelConfig
+from daformer_lib.config import HRDAConfig, ModelConfig
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import export_official, load_official
 from daformer_lib.models.checkpoints import load as module
@@ -191,3 +191,44 @@ def test_shipped_encoder_of_another_size_is_named(tmp_path):
     save_file(build(0, ModelConfig("tiny_resnet")).encoder.state_dict(), tmp_path / "w.safetensors")
     with pytest.raises(ValueError, match=r"w\.safetensors does not fit this network"):
         build(1, ModelConfig("tiny_mit", pretrained=str(tmp_path / "w.safetensors")))
+
+
+TINY, TWO = ModelConfig("tiny_mit", "daformer"), HRDAConfig(detail_crop=(64, 64))
+PARTS = ("model", "ema_model", "imnet_model", "mic.teacher.ema_model")
+
+
+@pytest.fixture
+def training_of_mic_on_hrda(tmp_path):
+    """A file as MIC's training leaves it on HRDA, with the teacher that other settings give it;
+    and the four networks in it."""
+    torch.manual_seed(0)
+    networks = {part: build_segmentor(TINY, TWO) for part in PARTS}
+    state = {
+        f"{part}.{name}": tensor
+        for part, network in networks.items()
+        for name, tensor in export_official(network).items()
+    }
+    assert "model.decode_head.head.conv_seg.weight" in state
+    assert "ema_model.decode_head.scale_attention.conv_seg.bias" in state
+    torch.save({"state_dict": state, "meta": {"iter": 1}}, tmp_path / "mic.pth")
+    return tmp_path / "mic.pth", networks
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_trainings_with_hrda_and_mic_hold_up_to_four_networks(training_of_mic_on_hrda, part):
+    path, networks = training_of_mic_on_hrda
+    network = build_segmentor(TINY, TWO)
+    load_official(network, path, part)
+    assert_same(network, networks[part])
+
+
+def test_a_checkpoint_of_another_method_is_named(training_of_mic_on_hrda):
+    path, networks = training_of_mic_on_hrda
+    with pytest.raises(ValueError, match=r"mic.pth is of a network with HRDA, and this one has no"):
+        load_official(build_segmentor(TINY), path)
+    plain = build_segmentor(TINY)
+    told = "is of a network without HRDA, and this one has an HRDA decoder"
+    with pytest.raises(ValueError, match=told):
+        load_official(build_segmentor(TINY, TWO), export_official(plain))
+    with pytest.raises(ValueError, match=told):
+        module.load_own(networks["model"], plain.state_dict(), "the student of a run")

@@ -127,6 +127,7 @@ def expected(table, row, column):
         "data.rcs_min_crop_pixels": 1500,
         "data.rcs_max_loads": 11,
         "data.cat_max_ratio": 0.75,
+        "data.target_margins": None,
         "data.photometric": not uda,
         "data.max_source_images": None,
         "data.max_target_images": None,

@@ -55,7 +55,7 @@ class ViewRange:
     """Where the camera stands."""
 
     height: Range  # metres
-    focal: Range  # px of the 256 wide image
+    focal: Range  # px of the 256 wide image, whatever the scale
     horizon: Range  # share of the image height, from the top
     bonnet: bool = False  # the ego car's bonnet, labelled 255, at the bottom
 
@@ -120,6 +120,7 @@ class DomainStyle:
     distances: Distances = Distances()
     absent: tuple[str, ...] = ()  # classes this domain has no label for
     scenes_of: str = ""  # the domain whose scenes these are too, in another light; "" = its own
+    scale: int = 1  # pixels for each one of the 256x128 image, in either direction
 
 
 MINIGTA = DomainStyle(
@@ -205,10 +206,26 @@ MINICITYSCAPES_WIDE = replace(
     scenes_of="minicityscapes",
 )  # fmt: skip
 
+# Twice the pixels, and people and posts up to twice as far: what is small at 256x128 is as small
+# here, and at half resolution gone.
+_FAR = {"person": (3.8, 28.0), "post": (4.8, 28.0)}
+MINIGTA_HD = replace(
+    MINIGTA, name="minigta_hd", scale=2, distances=replace(MINIGTA.distances, **_FAR)
+)
+MINICITYSCAPES_HD = replace(
+    MINICITYSCAPES,
+    name="minicityscapes_hd",
+    scale=2,
+    distances=replace(MINICITYSCAPES.distances, **_FAR),
+)
+
 STYLES = {
     style.name: style
-    for style in (MINIGTA, MINIGTA_GREEN, MINISYNTHIA, MINICITYSCAPES, MINICITYSCAPES_WIDE)
-}
+    for style in (
+        MINIGTA, MINIGTA_GREEN, MINISYNTHIA, MINICITYSCAPES, MINICITYSCAPES_WIDE,
+        MINIGTA_HD, MINICITYSCAPES_HD,
+    )
+}  # fmt: skip
 
 
 def get_style(domain: str) -> DomainStyle:
