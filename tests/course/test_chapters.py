@@ -12,7 +12,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 MAP = (ROOT / "docs/start/chapters.md").read_text(encoding="utf-8")
-ROWS = [[c.strip() for c in line.split("|")[1:-1]] for line in MAP.splitlines() if "ipynb" in line]
+ROWS = [
+    [c.strip() for c in line.split("|")[1:-1]]
+    for line in MAP.splitlines()
+    if line.startswith("| [")
+]
 
 
 @pytest.fixture(scope="module")

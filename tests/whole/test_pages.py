@@ -99,7 +99,7 @@ def test_its_map_has_every_chapter():
     there = {f"notebooks/{p.name}" for p in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")}
     assert set(re.findall(r"^\| \[\d\d\]\((notebooks/\S+)\)", README, re.M)) == there
     page = (ROOT / "docs/start/chapters.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"^\| \[`\d\d_\w+`\]\(\.\./\.\./(notebooks/\S+)\)", page, re.M))
+    named = set(re.findall(r"^\| \[\d\d\]\(\.\./\.\./(notebooks/\S+)\)", page, re.M))
     assert named == there
 
 
