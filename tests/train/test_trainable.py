@@ -27,7 +27,7 @@ def test_no_weights_are_made(monkeypatch):
     """The network has shapes alone, or the check of a large one would take its memory."""
     built = []
 
-    def seen(config):
+    def seen(config, hrda=None):
         network = build_segmentor(config)
         built.extend({parameter.device.type for parameter in network.parameters()})
         return network
