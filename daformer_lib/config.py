@@ -12,12 +12,13 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from daformer_lib.specs import CITYSCAPES, SPECS, source_names, stable_name
 
+T = TypeVar("T")
 Mode = Literal["source_only", "uda", "oracle"]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 FeatureDistanceOn = Literal["things", "all", "everywhere"]
@@ -33,7 +34,12 @@ _LATER = (
     ("model", "frozen_norm", False),
     ("model", "blocks", None),
     ("model", "tune", "full"),
+    ("data", "target_scale", None),
+    ("data", "target_margins", None),
+    ("uda", "teacher_statistics", "batch"),
     ("optim", "layer_decay", 1.0),
+    ("train", "accumulate", 1),
+    ("train", "start_from", None),
 )
 
 
@@ -503,17 +509,9 @@ class Experiment:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Experiment:
-        built = {key: make(**values[key]) for key, make in SECTIONS.items()}
-        # JSON knows only lists.
-        data = {name: _tuple(value) for name, value in values["data"].items()}
-        built["data"] = DataConfig(**data)
-        splits = tuple(values["train"]["final_splits"])
-        built["train"] = dataclasses.replace(built["train"], final_splits=splits)
+        built = {key: from_json(make, values[key]) for key, make in SECTIONS.items()}
         added = values.get("methods", {})
-        methods = {
-            name: _settings_of(name)(**{field: _tuple(value) for field, value in settings.items()})
-            for name, settings in added.items()
-        }
+        methods = {name: from_json(_settings_of(name), own) for name, own in added.items()}
         return cls(name=values["name"], mode=values["mode"], methods=methods, **built)
 
     @property
@@ -532,23 +530,13 @@ class Experiment:
         values.pop("name")
         for place in ("data_root", "workers", "cache_bytes", "prepared"):
             values["data"].pop(place)
-        if values["train"]["accumulate"] == 1:  # as it was before there was a choice
-            values["train"].pop("accumulate")
-        if values["train"]["start_from"] is None:
-            values["train"].pop("start_from")
-        if values["data"]["target_scale"] is None:
-            values["data"].pop("target_scale")
         if values["model"]["pretrained"] == "weak":  # one thing, two names
             values["model"]["pretrained"] = "shipped"
-        if values["uda"]["teacher_statistics"] == "batch":
-            values["uda"].pop("teacher_statistics")
         if values["model"]["tune"] != "lora":
             values["model"].pop("lora_rank")
         for part, name, unset in _LATER:
             if values[part][name] == unset:
                 values[part].pop(name)
-        if values["data"]["target_margins"] is None:
-            values["data"].pop("target_margins")
         # The same result, faster or unwatched.
         for way in ("channels_last", "fused", "checkpointing", "compile", "health"):
             values["train"].pop(way)
@@ -590,8 +578,9 @@ SECTIONS: Mapping[str, type] = {
 }
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def from_json(make: Callable[..., T], fields: Mapping[str, Any]) -> T:
+    """A section of the configuration from its values in JSON, which knows only lists."""
+    return make(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
 
 
 def _settings_of(method: str) -> type:

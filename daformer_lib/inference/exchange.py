@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from daformer_lib.config import HRDAConfig, ModelConfig
+from daformer_lib.config import HRDAConfig, ModelConfig, from_json
 from daformer_lib.files import write_atomic
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import load_own
@@ -213,14 +213,13 @@ def _described(
     metadata: Mapping[str, str], path: Path
 ) -> tuple[ModelConfig, DatasetSpec, HRDAConfig | None]:
     try:
-        config = ModelConfig(**json.loads(metadata["model"]))
+        config = from_json(ModelConfig, json.loads(metadata["model"]))
         spec = spec_from_json(metadata["spec"])
         if config.num_classes != spec.num_classes:  # asked before a network is built of it
             raise ValueError(f"{config.num_classes} classes here, {spec.num_classes} there")
         hrda = None
         if "hrda" in metadata:
-            values = json.loads(metadata["hrda"])
-            hrda = HRDAConfig(**{name: _tuples(value) for name, value in values.items()})
+            hrda = from_json(HRDAConfig, json.loads(metadata["hrda"]))
         return dataclasses.replace(config, pretrained=None), spec, hrda
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(

@@ -43,14 +43,15 @@ class NotebookPlan:
     steps: int | None = None  # None: the profile's
 
     def experiment(self, row: str, seed: int) -> Experiment:
-        own = self.source, self.target, self.data_root
-        built = recipes.experiment(row, self.profile, seed, *own)
-        return with_settings(built, self.settings_of(built))
+        plain = self._plain(row, seed)
+        return with_settings(plain, self._settings(plain))
 
-    def settings_of(self, experiment: Experiment) -> list[str]:
-        """Those of the length asked for, then those that were given."""
+    def _plain(self, row: str, seed: int) -> Experiment:
         own = self.source, self.target, self.data_root
-        plain = recipes.experiment(experiment.name, self.profile, experiment.train.seed, *own)
+        return recipes.experiment(row, self.profile, seed, *own)
+
+    def _settings(self, plain: Experiment) -> list[str]:
+        """Those of the length asked for, then those that were given."""
         return [*length_settings(plain, self.profile, self.steps), *self.settings]
 
     def rows_of(self, table: str) -> tuple[str, ...]:
@@ -59,10 +60,11 @@ class NotebookPlan:
     def parameters(self, experiment: Experiment) -> dict[str, Any]:
         """Of the template's `parameters` cell; folders as they are seen from this process."""
         root = self.data_root or recipes.default_root(self.profile)
+        plain = self._plain(experiment.name, experiment.train.seed)
         return {
             "row": experiment.name, "profile": self.profile, "seed": experiment.train.seed,
             "source": self.source, "target": self.target, "data_root": str(Path(root).resolve()),
-            "output_dir": str(self.output_dir.resolve()), "settings": self.settings_of(experiment),
+            "output_dir": str(self.output_dir.resolve()), "settings": self._settings(plain),
         }  # fmt: skip
 
     def is_done(self, experiment: Experiment) -> bool:

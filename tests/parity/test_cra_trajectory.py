@@ -12,12 +12,10 @@ decides them is given. The recordings' own check without oneDNN is at 1.2e-7.
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from daformer_lib.batch import Labelled, Unlabelled
@@ -35,10 +33,10 @@ from daformer_lib.uda.methods.cra import (
     split_regions,
     trusted_loss,
 )
+from tests.helpers.cra import GOLD, aligned
 from tests.helpers.rounding import APART, forward_bound
 
 pytestmark = pytest.mark.numeric
-GOLD = np.load(Path(__file__).parents[1] / "golden_cra" / "parts.npz")
 CLASSES = [0, 2, 8, 10, 11, 13, 18, 5]
 COUNTS = torch.full((19,), 1e6).index_put_(
     (torch.tensor([5, 11, 16, 18]),), torch.tensor([1e5, 3e5, 0.0, 5e4])
@@ -48,7 +46,6 @@ RUNS = {  # shape, rates of network and discriminator, length, threshold, factor
     "B": ((1, 64, 96), 0.02, 0.01, 10, 0.02, 1.0, 6, [*CLASSES, 255]),
     "F": ((2, 64, 128), 0.01, 0.005, 10, None, 1.0, 3, [*CLASSES, 255]),
 }
-aligned = functools.partial(F.interpolate, mode="bilinear", align_corners=True)
 
 
 class Extractor(nn.Module):

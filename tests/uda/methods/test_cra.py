@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 from daformer_lib.config import CRAConfig, Experiment
 from daformer_lib.models import build_segmentor
@@ -30,14 +26,13 @@ from daformer_lib.uda.methods.cra import (
     split_regions,
     trusted_loss,
 )
+from tests.helpers.cra import GOLD, aligned
 from tests.helpers.rounding import UNIT, forward_bound
 
 pytestmark = pytest.mark.numeric
-GOLD = np.load(Path(__file__).parents[2] / "golden_cra" / "parts.npz")
 # A softmax, a logarithm, a product and the sums over classes and pixels round a few times each;
 # sums of numbers of one sign lose no digit. Sixteen roundings leave room for any order.
 FEW = 16 * UNIT
-aligned = functools.partial(F.interpolate, mode="bilinear", align_corners=True)
 
 
 def tensor(name):
