@@ -114,6 +114,7 @@ def test_the_course_begins_in_the_working_folder(python, away):
         "from daformer_lib.course import course\n"
         "first = course.chapters()[:1]\n"
         "course.ABLATION, course.OTHER_ROWS = course.FIRST_ROWS, ()\n"
+        "course.PANELS = course.FIRST_ROWS\n"
         "course.chapters = lambda: first\n"
         "course.build_report = lambda *_: None\n"
         "course.write_report = lambda _, path: path\n"
@@ -122,6 +123,7 @@ def test_the_course_begins_in_the_working_folder(python, away):
     done = subprocess.run([python, "-c", first], capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (away / "runs" / "course" / "notebooks" / "00_domain_gap.ipynb").is_file()
+    assert (away / "runs" / "course" / "comparison.html").is_file()
     assert sorted(p.name for p in away.iterdir()) == ["data", "runs"]
 
 
