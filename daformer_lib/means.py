@@ -40,11 +40,13 @@ def json_number(value: float, digits: int) -> float | None:
 
 
 def json_values(values: Any, digits: int) -> Any:
-    """The same for every float in a value, or in dicts of dicts; what is no float stays.
+    """The same for every float in a value, in lists, and in dicts of dicts; other things stay.
 
     >>> json_values({"step": 5, "flip": 0.123456, "student": {"entropy": float("nan")}}, 3)
     {'step': 5, 'flip': 0.123, 'student': {'entropy': None}}
     """
     if isinstance(values, dict):
         return {name: json_values(value, digits) for name, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [json_values(value, digits) for value in values]
     return json_number(values, digits) if isinstance(values, float) else values

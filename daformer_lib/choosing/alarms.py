@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daformer_lib.choosing.candidates import title
+from daformer_lib.choosing.candidates import setting, title
 from daformer_lib.runs import Run
 
 LOST = 0.05  # IoU below, of a class that the truth shows
@@ -18,6 +18,7 @@ class Alarms:
     """Of one run: classes by name."""
 
     run: str
+    setting: str
     right: tuple[str, ...]  # named, and lost
     false: tuple[str, ...]  # named, and not lost
     missed: tuple[str, ...]  # lost, and not named
@@ -40,6 +41,7 @@ def alarms(run: Run) -> Alarms | None:
 
     return Alarms(
         title(run),
+        setting(run),
         listed(named & lost),
         listed(named - lost),
         listed(lost - named),
@@ -56,10 +58,10 @@ def alarms_page(found: Sequence[Alarms]) -> list[str]:
         f"Over {len(found)} adapted runs *class vanished* named {right + false} classes; "
         f"{right} of them are lost by the labelled score (IoU of the teacher under "
         f"{100 * LOST:.0f}), {false} are not, and {missed} that are lost were not named.\n",
-        "| run | named and lost | named, not lost | lost, not named | other findings |",
-        "|---|---|---|---|---|",
+        "| setting | run | named and lost | named, not lost | lost, not named | other findings |",
+        "|---|---|---|---|---|---|",
     ]
     for one in found:
         cells = [", ".join(c) or "–" for c in (one.right, one.false, one.missed, one.others)]
-        lines.append(f"| {one.run} | " + " | ".join(cells) + " |")
+        lines.append(f"| {one.setting} | {one.run} | " + " | ".join(cells) + " |")
     return lines

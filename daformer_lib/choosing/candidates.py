@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from daformer_lib.choosing.criteria import CRITERIA, label_free
-from daformer_lib.config import Experiment
+from daformer_lib.config import Experiment, UDAConfig
 from daformer_lib.data.datasets import open_source, unlabelled_images
 from daformer_lib.inference import load_network
 from daformer_lib.progress import Report, silent
@@ -32,6 +32,7 @@ class Candidate:
     step: int
     values: dict[str, float] = field(default_factory=dict)
     miou: float = NAN  # percent
+    setting: str = ""  # the sets and the length: only networks of one are comparable
 
 
 def of_runs(
@@ -67,7 +68,7 @@ def of_runs(
             found.append(
                 Candidate(
                     title(run), run.name, seed, model, run.experiment.train.steps, values,
-                    true_score(run, model),
+                    true_score(run, model), setting(run),
                 )
             )  # fmt: skip
     report(len(runs), len(runs), "done")
@@ -78,7 +79,24 @@ def of_runs(
 
 
 def title(run: Run) -> str:
-    return f"{run.name}, seed {run.experiment.train.seed}"
+    """The row and its seed; and whose statistics the teacher labels with, where not a batch's."""
+    whose = run.experiment.uda.teacher_statistics
+    other = "" if whose == UDAConfig.teacher_statistics else f" ({whose} statistics)"
+    return f"{run.name}{other}, seed {run.experiment.train.seed}"
+
+
+def setting(run: Run) -> str:
+    """ "minigta → minicityscapes, 4000 steps"."""
+    data = run.experiment.data
+    return f"{data.source} → {data.target}, {run.experiment.train.steps} steps"
+
+
+def settings_of(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs that may be compared, together."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(setting(run), []).append(run)
+    return list(groups.values())
 
 
 def require_one_target(runs: Sequence[Run]) -> None:
@@ -146,7 +164,7 @@ def of_steps(run: Run) -> list[Candidate]:
         found.append(
             Candidate(
                 title(run), run.name, run.experiment.train.seed, model, one["step"], values,
-                truth.get(one["step"], NAN),
+                truth.get(one["step"], NAN), setting(run),
             )
         )  # fmt: skip
     return found

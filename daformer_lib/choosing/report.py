@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from daformer_lib.choosing.alarms import Alarms, alarms_page
+from daformer_lib.choosing.alarms import alarms_page
 from daformer_lib.choosing.candidates import NAN, Candidate
 from daformer_lib.choosing.criteria import CRITERIA
 from daformer_lib.choosing.evidence import Trust, best_criterion, trust
+from daformer_lib.choosing.record import DIGITS, Record, Tables
 from daformer_lib.files import read_json, write_atomic, write_json
 from daformer_lib.means import MISSING, json_values
 from daformer_lib.runs.places import results
 
 EVIDENCE = "choose.json"  # in results/
-DIGITS = 4  # of its numbers
 DEFAULT = "information"  # without evidence
 
 
@@ -31,10 +31,6 @@ def ranked(candidates: Sequence[Candidate], criterion: str) -> list[Candidate]:
         raise KeyError(f"criterion {criterion!r} is unknown; known: {', '.join(CRITERIA)}")
     values = [one.values.get(criterion, NAN) for one in candidates]
     return [candidates[i] for i in CRITERIA[criterion].order(values)]
-
-
-# Sets of candidates among which a choice is made, by the name of what is chosen.
-Tables = Mapping[str, Sequence[Sequence[Candidate]]]
 
 
 def measure(tables: Tables) -> dict[str, dict[str, Trust]]:
@@ -52,11 +48,9 @@ def measure(tables: Tables) -> dict[str, dict[str, Trust]]:
     return found
 
 
-def write_evidence(
-    tables: Tables, path: Path, command: str, judged: Sequence[Alarms] = ()
-) -> tuple[Path, Path]:
+def write_evidence(record: Record, path: Path, command: str) -> tuple[Path, Path]:
     """The numbers with every candidate, and the page beside them."""
-    worth = measure(tables)
+    worth = measure(record.tables())
     best = best_criterion(worth)
     values = {
         "command": command,
@@ -65,48 +59,63 @@ def write_evidence(
             table: {name: json_values(asdict(one), DIGITS) for name, one in found.items()}
             for table, found in worth.items()
         },
-        "alarms": [asdict(one) for one in judged],
-        "candidates": {
-            table: [json_values(asdict(one), DIGITS) for group in groups for one in group]
-            for table, groups in tables.items()
-        },
+        **record.values(),
     }
-    text = evidence_page(worth, best, command, judged)
-    page = write_atomic(path.with_suffix(".md"), text.encode())
+    page = write_atomic(path.with_suffix(".md"), evidence_page(record, command).encode())
     return write_json(path, values, indent=None), page
 
 
-def evidence_page(
-    worth: Mapping[str, Mapping[str, Trust]],
-    best: str,
-    command: str,
-    judged: Sequence[Alarms] = (),
-) -> str:
+def evidence_page(record: Record, command: str) -> str:
     """What each criterion was worth, as Markdown."""
+    worth = measure(record.tables())
+    best = best_criterion(worth)
+    runs = len({(one.setting, one.run) for one in record.networks})
     lines = [
         "# Choosing without labels: which criterion may be trusted\n",
-        f"By `{command}`. Of every candidate the true mIoU is known, but the criteria never see "
-        "it. *Correlation*: of ranks with the true mIoU (1: orders them as labels would; 0: says "
-        "nothing; in brackets the 95 % interval of a bootstrap). *Regret*: points of mIoU that its "
-        "choice is below the best candidate (in brackets: at most, in 95 % of the samples).\n",
+        f"By `{command}`, {runs} runs. Of every candidate the true mIoU is known, but the criteria "
+        "never see it. *Correlation*: of ranks with the true mIoU (1: orders them as labels would; "
+        "0: says nothing; in brackets the 95 % interval of a bootstrap). *Regret*: points of mIoU "
+        "that its choice is below the best candidate (in brackets: at most, in 95 % of the "
+        "samples). Chosen is only among runs that share sets and length; over several such groups "
+        "the numbers are means.\n",
         f"**`choose` goes by `{best}`**, {CRITERIA[best].text}: the least mean regret over the "
         "tables of those that all have.",
     ]
     for table, found in worth.items():
+        groups = len(record.tables()[table])
         count = max((one.candidates for one in found.values()), default=0)
+        among = f", {groups} groups" if groups > 1 else ""
         lines += [
-            "", f"## {table[0].upper()}{table[1:]} ({count} candidates)\n",
+            "", f"## {table[0].upper()}{table[1:]} ({count} candidates{among})\n",
             "| criterion | better | correlation | regret |", "|---|---|---|---|",
         ]  # fmt: skip
         for name, one in sorted(found.items(), key=lambda pair: pair[1].regret):
-            lines.append(
-                f"| {name}: {CRITERIA[name].text} | {'high' if CRITERIA[name].high else 'low'} "
-                f"| {one.correlation:+.2f} ({one.correlation_low:+.2f} to "
-                f"{one.correlation_high:+.2f}) | {one.regret:.1f} ({one.regret_high:.1f}) |"
-            )
-    if judged:
-        lines += ["", "## Findings of the runs, against labels\n", *alarms_page(judged)]
+            better = "high" if CRITERIA[name].high else "low"
+            lines.append(f"| {name}: {CRITERIA[name].text} | {better} | {_worth(one)} |")
+    lines += ["", *_by_setting(record, best)]
+    if record.alarms:
+        lines += ["", "## Findings of the runs, against labels\n", *alarms_page(record.alarms)]
     return "\n".join(lines) + "\n"
+
+
+def _worth(one: Trust) -> str:
+    return (
+        f"{one.correlation:+.2f} ({one.correlation_low:+.2f} to {one.correlation_high:+.2f}) "
+        f"| {one.regret:.1f} ({one.regret_high:.1f})"
+    )
+
+
+def _by_setting(record: Record, best: str) -> list[str]:
+    """Lines of Markdown: where the criterion that is gone by did well, and where not."""
+    lines = [
+        f"## `{best}` from setting to setting\n",
+        "| students of | candidates | correlation | regret |", "|---|---|---|---|",
+    ]  # fmt: skip
+    for group in record.tables()["students of all runs"]:
+        found = measure({"": [group]})[""].get(best)
+        if found is not None:
+            lines.append(f"| {group[0].setting} | {found.candidates} | {_worth(found)} |")
+    return lines
 
 
 def _number(value: float, digits: int) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the rest of the command line starts faster without these
     from daformer_lib.viz.tables import Table
 
 THRESHOLD = 0.968  # the authors'; a run's own comes first
+EVIDENCE_COMMAND = "python -m daformer_lib choose runs/study/* --evidence"
 EVOLUTION_WIDTH = 1032  # pixels: in two columns the mini domains at twice their size
 
 
@@ -249,12 +250,13 @@ def choose(
         steps: order the evaluations of each run instead: where training should have ended.
         images: of the target's training split; their labels are not read.
         truth: show the true mIoU beside, where there are labels.
-        evidence: measure every criterion against the labels, for each row of a study, and write
-            the numbers and a page here.
+        evidence: measure every criterion against the labels, and add the numbers to this file,
+            with a page beside it; the runs may have several sets and lengths.
         data_root: where the data lie, if not where the runs found them.
     """
     from daformer_lib.choosing.alarms import alarms
-    from daformer_lib.choosing.candidates import of_runs, of_steps, require_one_target
+    from daformer_lib.choosing.candidates import of_runs, of_steps, require_one_target, settings_of
+    from daformer_lib.choosing.record import Record, read_record
     from daformer_lib.choosing.report import chosen_by, ranking, write_evidence
 
     named = [Run(folder) for folder in runs if not folder.is_file()]  # of runs/*: locks
@@ -262,9 +264,20 @@ def choose(
     for run in named:
         if run not in opened:
             print(f"left out: {run.folder} learned from the target's labels", file=sys.stderr)
-    require_one_target(opened)
     best, said = chosen_by()
-    if steps and evidence is None:
+    if evidence is not None:
+        record = read_record(evidence)
+        for group in settings_of(opened):
+            with Progress(len(group), "choose") as bar:
+                found = tuple(of_runs(group, images, data_root, bar))
+            steps = (one for run in group if run.health for one in of_steps(run))
+            judged = (found for run in group if (found := alarms(run)) is not None)
+            record = record.joined(Record(found, tuple(steps), tuple(judged)))
+        for path in write_evidence(record, evidence, f"{EVIDENCE_COMMAND} {evidence}"):
+            print(f"wrote {path}")
+        return
+    require_one_target(opened)
+    if steps:
         for run in opened:
             print(ranking(of_steps(run), by or best, truth) + "\n")
     else:
@@ -272,17 +285,3 @@ def choose(
             found = of_runs(opened, images, data_root, bar)
         print(ranking(found, by or best, truth))
     print(said)
-    if evidence is not None:
-        students = [one for one in found if one.model == "student"]
-        tables = {"students of all runs": [students], "students and teachers": [found]}
-        tables["students of one seed"] = [
-            [one for one in students if one.seed == seed]
-            for seed in sorted({one.seed for one in students})
-        ]
-        watched = [run for run in opened if run.health]
-        if watched:
-            tables["steps of one run"] = [of_steps(run) for run in watched]
-        judged = [found for run in opened if (found := alarms(run)) is not None]
-        command = "python -m daformer_lib choose runs/study/* --evidence results/choose.json"
-        for path in write_evidence(tables, evidence, command, judged):
-            print(f"wrote {path}")

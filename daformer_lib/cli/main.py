@@ -42,6 +42,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {  # in the order in which people 
     "Studies": {
         "study": study.study,
         "claims": study.claims,
+        "gains": study.gains,
         "causes": study.causes,
     },
     "For other programs": {

@@ -1,4 +1,4 @@
-"""Many runs, and what they add up to: study, run-notebook, claims, causes."""
+"""Many runs, and what they add up to: study, run-notebook, claims, gains, causes."""
 
 from __future__ import annotations
 
@@ -143,6 +143,32 @@ def claims(folder: Path = Path("results")) -> None:
     from daformer_lib.runs.claims import write_claims
 
     print(f"wrote {write_claims(folder)}")
+
+
+def gains(
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = (),
+    results: Path | None = None,
+    output: Path = Path("results/gains.json"),
+) -> None:
+    """What adaptation gained over source-only, by sets, length and statistics; what it lost.
+
+    Args:
+        runs: folders of complete runs: adapted ones, and source-only on the same sets for as many
+            steps.
+        results: a file of `study --results`, whose runs count as well.
+        output: gets the numbers, beside those that it has; the page lies beside it.
+    """
+    from daformer_lib.choosing.gains import score, score_of_entry, write_gains
+    from daformer_lib.runs import Run
+    from daformer_lib.runs.results import read_entries
+
+    opened = [Run(folder) for folder in runs if not folder.is_file()]  # of runs/*: locks
+    scores = [score(run) for run in opened if run.experiment.mode != "oracle"]
+    kept = ("source_only", "daformer")
+    entries = read_entries(results) if results else []
+    scores += [score_of_entry(entry) for entry in entries if entry["row"] in kept]
+    for path in write_gains(scores, output, "python -m daformer_lib gains runs/short/*"):
+        print(f"wrote {path}")
 
 
 def causes(

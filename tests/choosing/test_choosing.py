@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,15 @@ from daformer_lib.choosing.alarms import Alarms, alarms
 from daformer_lib.choosing.candidates import Candidate, of_runs, of_steps
 from daformer_lib.choosing.criteria import CRITERIA, label_free
 from daformer_lib.choosing.evidence import best_criterion, rank_correlation, trust
-from daformer_lib.choosing.report import chosen_by, measure, ranked, ranking, write_evidence
+from daformer_lib.choosing.record import Record, read_record
+from daformer_lib.choosing.report import (
+    chosen_by,
+    evidence_page,
+    measure,
+    ranked,
+    ranking,
+    write_evidence,
+)
 from daformer_lib.train import train
 
 
@@ -106,26 +115,57 @@ def test_the_best_criterion_has_the_least_regret():
 
 
 def test_evidence_is_written_and_read(tmp_path):
-    path, page = write_evidence({"rows": [GROUP]}, tmp_path / "choose.json", "a command")
+    record = Record(networks=tuple(GROUP))
+    path, page = write_evidence(record, tmp_path / "choose.json", "a command")
     assert json.loads(path.read_text())["best"] == "information"
     text = page.read_text()
-    assert "**`choose` goes by `information`**" in text and "## Rows (3 candidates)" in text
+    assert "**`choose` goes by `information`**" in text
+    assert "## Students of all runs (3 candidates)" in text
     assert "| +1.00 (+1.00 to +1.00) | 0.0 (" in text
-    assert chosen_by(tmp_path) == (
-        "information", "measured regret of information, in points of mIoU: 0.0 (rows)",
-    )  # fmt: skip
+    best, said = chosen_by(tmp_path)
+    assert best == "information"
+    assert said.startswith("measured regret of information, in points of mIoU: 0.0 (students of")
+    assert read_record(path) == record
 
 
-def test_alarms_are_counted_over_the_runs(tmp_path):
-    judged = [
-        Alarms("self_training, seed 0", ("rider",), (), ("bicycle",), ()),
-        Alarms("rcs, seed 0", (), ("wall", "pole"), (), ("nothing to learn from",)),
-    ]
-    _, page = write_evidence({"rows": [GROUP]}, tmp_path / "choose.json", "a command", judged)
-    text = page.read_text()
+def test_new_runs_are_added_to_those_measured_before(tmp_path):
+    """One that was measured twice counts as it was last; an unknown score stays unknown."""
+    path = tmp_path / "choose.json"
+    write_evidence(Record(networks=tuple(GROUP)), path, "a command")
+    again = made("a", {"entropy": 0.9, "information": 0.5}, 20.0)
+    unknown = made("d", {"entropy": math.nan, "information": 4.0}, math.nan)
+    joined = read_record(path).joined(Record(networks=(again, unknown)))
+    assert [one.run for one in joined.networks] == ["a", "b", "c", "d"]
+    assert joined.networks[0].miou == 20
+    write_evidence(joined, path, "a command")
+    read = read_record(path).networks[3]
+    assert math.isnan(read.miou) and math.isnan(read.values["entropy"])
+
+
+def test_a_choice_is_among_runs_of_the_same_sets_and_length():
+    """Two lengths whose scores do not overlap: within each the criterion is right."""
+    long = [replace(one, setting="long", miou=one.miou + 40) for one in GROUP]
+    turned = [{"information": 3 - one.values["information"], "entropy": 1} for one in GROUP]
+    short = [replace(one, setting="short", values=v) for one, v in zip(GROUP, turned, strict=True)]
+    tables = Record(networks=(*long, *short)).tables()
+    assert [[one.setting for one in g] for g in tables["students of all runs"]] == [
+        ["long"] * 3, ["short"] * 3,
+    ]  # fmt: skip
+    worth = measure(tables)["students of all runs"]["information"]
+    assert (worth.correlation, worth.regret, worth.candidates) == (0, 10, 6)
+    page = evidence_page(Record(networks=(*long, *short)), "a command")
+    assert "| long | 3 | +" in page and "| short | 3 | " in page
+
+
+def test_alarms_are_counted_over_the_runs():
+    judged = (
+        Alarms("self_training, seed 0", "far", ("rider",), (), ("bicycle",), ()),
+        Alarms("rcs, seed 0", "far", (), ("wall", "pole"), (), ("nothing to learn from",)),
+    )
+    text = evidence_page(Record(networks=tuple(GROUP), alarms=judged), "a command")
     assert "named 3 classes; 1 of them are lost" in text
     assert "2 are not, and 1 that are lost were not named" in text
-    assert "| rcs, seed 0 | – | wall, pole | – | nothing to learn from |" in text
+    assert "| far | rcs, seed 0 | – | wall, pole | – | nothing to learn from |" in text
 
 
 def test_without_evidence_it_says_so(tmp_path):
@@ -158,10 +198,20 @@ def test_runs_and_their_steps(smoke, tmp_path, monkeypatch, capsys):
     assert not math.isnan(steps[0].miou)
     assert alarms(runs[0]) is None
     judged = alarms(runs[1])
+    assert judged.setting == "minigta → minicityscapes, 4 steps"
     assert judged.run == "daformer, seed 0" and not judged.right + judged.false
     assert "rider" in judged.missed  # of a network that has learned nothing yet
     monkeypatch.setattr(candidates, "load_network", None)  # steps need no network
     assert of_steps(runs[0])[0].model == "student"
+    asked = ["choose", *(str(run.folder) for run in runs), "--evidence", str(tmp_path / "c.json")]
+    monkeypatch.undo()
+    assert cli.main([*asked, "--images", "2"]) == 0
+    record = read_record(tmp_path / "c.json")
+    assert len(record.networks) == 3 and len(record.alarms) == 1
+    asked = ["gains", *(str(run.folder) for run in runs), "--output", str(tmp_path / "g.json")]
+    assert cli.main(asked) == 0
+    assert "| minigta → minicityscapes | daformer | batch | 4 |" in (tmp_path / "g.md").read_text()
+    capsys.readouterr()
     oracle = train(smoke("oracle", train=short), tmp_path / "oracle")
     folders = [str(tmp_path / row) for row in ("daformer", "oracle")]
     assert cli.main(["choose", *folders, "--steps"]) == 0
