@@ -21,6 +21,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from daformer_lib.batch import IMAGENET_MEAN, IMAGENET_STD
+from daformer_lib.models.encoders.normalisation import renormalised
 from daformer_lib.models.resize import rescale_bilinear
 
 FAMILIES = ("vision_transformer", "eva", "deit")  # timm's modules of ViTs; eva has DINOv3
@@ -87,7 +88,7 @@ class ViT(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         height, width = image.shape[-2:]
-        x = self._normalised(image)
+        x = renormalised(image, self.mean, self.std)
         x = F.pad(x, (0, -width % self.patch, 0, -height % self.patch))  # 0 is the mean colour
         # Positions are interpolated by timm to this image's grid; class and registers are left out.
         tokens = self.body.forward_intermediates(
@@ -98,16 +99,6 @@ class ViT(nn.Module):
             rescale_bilinear(x, self.patch / stride, size)
             for x, stride, size in zip(tokens, self.strides, sizes, strict=True)
         ]
-
-    def _normalised(self, image: Tensor) -> Tensor:
-        """From the kit's mean and deviation to those of the weights."""
-        if (self.mean, self.std) == (IMAGENET_MEAN, IMAGENET_STD):
-            return image
-        mean, std, own_mean, own_std = (
-            image.new_tensor(v).view(3, 1, 1)
-            for v in (IMAGENET_MEAN, IMAGENET_STD, self.mean, self.std)
-        )
-        return (image * std + mean - own_mean) / own_std
 
     def layer(self, name: str) -> int:
         """How many layers lie above a parameter: none above the last norm, all above embeddings."""

@@ -1,8 +1,10 @@
 """The encoders' contract: four features whose channels and strides are known beforehand."""
 
 import pytest
+import timm
 import torch
 
+from daformer_lib.batch import IMAGENET_MEAN, IMAGENET_STD
 from daformer_lib.models.encoders import ENCODERS, build_encoder
 from daformer_lib.models.encoders.resnet import RESNET
 
@@ -26,6 +28,41 @@ def test_a_timm_encoder_with_channels_last_features():
     encoder = build_encoder("timm:swin_tiny_patch4_window7_224").eval()
     features = encoder(torch.randn(1, 3, 224, 224))
     assert [f.shape[1] for f in features] == list(encoder.channels) == [96, 192, 384, 768]
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "convnext_atto"])
+@torch.no_grad()
+def test_a_timm_encoder_sees_images_as_its_weights_were_trained(name):
+    """Mean and deviation of timm's configuration; 'same' padding is in timm's own layers.
+
+    Of odd height, where 'same' and symmetric padding differ. In double precision, so that what a
+    network makes of a rounding stays far below the bound.
+    """
+    encoder = build_encoder(f"timm:{name}").eval().double()
+    own = timm.get_pretrained_cfg(name)
+    assert (encoder.mean, encoder.std) == (own.mean, own.std)
+    theirs = timm.create_model(name, features_only=True).eval().double()
+    theirs.load_state_dict(encoder.body.state_dict())
+    rgb = torch.rand(1, 3, 97, 64, generator=torch.Generator().manual_seed(0)).double()
+    kit, weights = (
+        (rgb - rgb.new_tensor(mean).view(3, 1, 1)) / rgb.new_tensor(std).view(3, 1, 1)
+        for mean, std in ((IMAGENET_MEAN, IMAGENET_STD), (own.mean, own.std))
+    )
+    for found, wanted in zip(encoder(kit), theirs(weights)[-4:], strict=True):
+        assert found.shape == wanted.shape
+        assert torch.allclose(found, wanted, rtol=0, atol=1e-9 * float(wanted.abs().max()))
+
+
+def test_padding_is_that_of_the_name():
+    same, symmetric = (build_encoder(f"timm:{n}") for n in ("tf_efficientnet_lite0", "resnet18"))
+    assert type(same.body.conv_stem).__name__ == "Conv2dSame"
+    assert symmetric.body.conv1.padding == (3, 3)
+
+
+@torch.no_grad()
+def test_a_swin_transformer_takes_images_of_any_size():
+    encoder = build_encoder("timm:swin_s3_tiny_224").eval()
+    assert encoder(torch.zeros(1, 3, 64, 96))[0].shape[-2:] == (16, 24)
 
 
 @pytest.mark.parametrize("name", sorted(ENCODERS))

@@ -12,6 +12,7 @@ from daformer_lib.config import ModelConfig
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.encoders import build_encoder
 from daformer_lib.models.encoders.lora import LoRALinear, add_lora
+from daformer_lib.models.encoders.normalisation import renormalised
 from daformer_lib.models.encoders.vit import ViT
 from tests.helpers.rounding import UNIT, forward_bound
 
@@ -69,11 +70,12 @@ def test_images_are_normalised_as_the_weights_were_trained():
     assert encoder.mean == encoder.std == (0.5, 0.5, 0.5)
     rgb = torch.rand(1, 3, 8, 8)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    found = encoder._normalised((rgb - mean) / std)
+    found = renormalised((rgb - mean) / std, encoder.mean, encoder.std)
     # Seven operations on numbers of at most 1, each rounded once; the last divides by 0.5.
     torch.testing.assert_close(found, (rgb - 0.5) / 0.5, rtol=0, atol=2 * 7 * UNIT)
     image = torch.randn(1, 3, 8, 8)
-    assert build_encoder("tiny_vit")._normalised(image) is image
+    usual = build_encoder("tiny_vit")
+    assert renormalised(image, usual.mean, usual.std) is image
 
 
 def test_chosen_blocks_and_no_more():
