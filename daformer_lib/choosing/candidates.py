@@ -14,7 +14,7 @@ from daformer_lib.data.datasets import open_source, unlabelled_images
 from daformer_lib.inference import load_network
 from daformer_lib.progress import Report, silent
 from daformer_lib.runs import Run
-from daformer_lib.specs import get_specs
+from daformer_lib.specs import data_names, get_specs
 
 IMAGES = 50  # of the target's training split
 SCORED = "test"  # where a truth is there to tell, this split has it, else the last one scored
@@ -88,7 +88,8 @@ def title(run: Run) -> str:
 def setting(run: Run) -> str:
     """ "minigta → minicityscapes, 4000 steps"."""
     data = run.experiment.data
-    return f"{data.source} → {data.target}, {run.experiment.train.steps} steps"
+    names = (data_names(side) for side in (data.source, data.target))
+    return f"{' → '.join(names)}, {run.experiment.train.steps} steps"
 
 
 def settings_of(runs: Sequence[Run]) -> list[list[Run]]:
@@ -110,9 +111,9 @@ def require_one_target(runs: Sequence[Run]) -> None:
                 f"{run.folder} is an oracle: it learned from the target's labels, so there is "
                 "nothing to choose without them; leave it out"
             )
-    targets = {run.experiment.data.target: run for run in runs}
-    if len(targets) > 1:
-        named = ", ".join(f"{run.folder} ({target})" for target, run in targets.items())
+    others = [run for run in runs if run.spec != runs[0].spec]  # two copies of one file are equal
+    if others:
+        named = ", ".join(f"{run.folder} ({run.spec.name})" for run in (runs[0], *others))
         raise ValueError(f"the runs have more than one target: {named}; choose among those of one")
 
 

@@ -18,6 +18,7 @@ from daformer_lib.means import MISSING, json_values, known_mean
 from daformer_lib.runs import Run
 from daformer_lib.runs.claims import MINIMUM, Effect, Pair, effect, miou
 from daformer_lib.runs.results import RowResult
+from daformer_lib.specs import data_names
 
 BASE = "source_only"
 KNOWN = 0.2  # IoU above which source-only knows a class
@@ -87,7 +88,7 @@ def score_of_entry(entry: Mapping[str, Any]) -> Score:
     config, machine = entry["config"], entry["machine"]
     iou = entry["iou"][f"student/{config['train']['final_splits'][-1]}"]
     return Score(
-        f"{config['data']['source']} → {config['data']['target']}",
+        " → ".join(data_names(config["data"][side]) for side in ("source", "target")),
         entry["steps"],
         entry["row"],
         config["uda"].get("teacher_statistics", "batch"),

@@ -16,10 +16,11 @@ from daformer_lib.specs.common import write_common
 from daformer_lib.texts import printable
 
 Profile = Annotated[
-    Literal["smoke", "demo", "study", "full"],
+    Literal["smoke", "demo", "study", "small", "full"],
     tyro.conf.arg(
         help="smoke: a handful of images and steps. demo: the course's, minutes a run. study: the "
-        "committed tables'. full: the paper's setting, for a GPU and real data."
+        "committed tables'. small: photographs in hours on a laptop, with a MiT-B0. full: the "
+        "paper's setting, for a GPU and real data."
     ),
 ]
 Row = Annotated[

@@ -23,7 +23,7 @@ from daformer_lib.cli.options import (
     with_common_classes,
 )
 from daformer_lib.means import percent
-from daformer_lib.progress import Progress
+from daformer_lib.progress import Progress, duration
 from daformer_lib.ranks import Ranks
 from daformer_lib.runs import Run, recipes
 from daformer_lib.runs.recipes.lengths import length_settings
@@ -192,15 +192,21 @@ def probe(
     experiment = with_settings(recipes.experiment(row, profile), settings)
     # Weights are random in a probe, and data are noise.
     require_trainable(experiment.changed(model={"pretrained": None}))
-    fitting = 0
+    fitting = []
     print(f"{'settings':22s} {'ms per step':>12s} {'peak MiB':>10s}  fits  train with --set")
     for tried in probing.probe(experiment, steps):
         fits = tried.fits(memory)
-        fitting += fits
         if tried.problem:
             print(f"{tried.name:22s} {'failed':>12s} {'':10s}  no    {tried.problem}", flush=True)
             continue
+        if fits:
+            fitting.append(tried)
         numbers = f"{tried.milliseconds:12.0f} {tried.mib:10.0f}"
         said = " ".join(tried.settings) or "(the default)"
         print(f"{tried.name:22s} {numbers}  {'yes' if fits else 'no':5s} {said}", flush=True)
-    return 0 if fitting else 1
+    if not fitting:
+        return 1
+    fastest = min(fitting, key=lambda tried: tried.milliseconds)
+    spent = duration(experiment.train.steps * fastest.milliseconds / 1000)
+    print(f"{experiment.train.steps} steps: about {spent} with {fastest.name}, scoring not counted")
+    return 0

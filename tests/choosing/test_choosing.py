@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 from daformer_lib import cli
 from daformer_lib.choosing import candidates
 from daformer_lib.choosing.alarms import Alarms, alarms
-from daformer_lib.choosing.candidates import Candidate, of_runs, of_steps
+from daformer_lib.choosing.candidates import Candidate, of_runs, of_steps, require_one_target
 from daformer_lib.choosing.criteria import CRITERIA, label_free
 from daformer_lib.choosing.evidence import best_criterion, rank_correlation, trust
 from daformer_lib.choosing.record import Record, read_record
@@ -24,6 +25,7 @@ from daformer_lib.choosing.report import (
     ranking,
     write_evidence,
 )
+from daformer_lib.specs import get_spec, save_spec
 from daformer_lib.train import train
 
 
@@ -180,6 +182,23 @@ def test_the_ranking_shows_the_truth_only_when_asked():
     assert "40.0" in ranking(GROUP, "entropy", truth=True)
     with pytest.raises(KeyError, match="known: entropy, information"):
         ranked(GROUP, "luck")
+
+
+def test_runs_on_copies_of_one_file_have_one_target(tmp_path):
+    """Each run keeps its own copy of a spec's file."""
+
+    def run_on(spec, number):
+        path = save_spec(spec, tmp_path / str(number) / "target0.yaml")
+        made = SimpleNamespace(mode="uda")
+        return SimpleNamespace(
+            folder=number, is_complete=True, experiment=made, spec=get_spec(path)
+        )
+
+    mine = replace(get_spec("minicityscapes"), name="mine")
+    runs = [run_on(mine, 0), run_on(mine, 1)]
+    require_one_target(runs)
+    with pytest.raises(ValueError, match=r"more than one target: 0 \(mine\), 2 \(mine\)"):
+        require_one_target([*runs, run_on(replace(mine, version="another"), 2)])
 
 
 @pytest.mark.notebook  # not in make check: takes seconds

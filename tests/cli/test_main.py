@@ -86,7 +86,7 @@ def test_bash_completes_commands_options_and_choices(tmp_path, capsys):
         cli.main(["--tyro-print-completion", "bash"])
     (tmp_path / "completion").write_text(capsys.readouterr().out)
     tries = {("tra",): ["train"], ("train", "--prof"): ["--profile"],
-             ("train", "--profile", ""): ["smoke", "demo", "study", "full"]}  # fmt: skip
+             ("train", "--profile", ""): ["smoke", "demo", "study", "small", "full"]}  # fmt: skip
     lines = [f"source {tmp_path / 'completion'}",
              "f=$(complete -p daformer | sed 's/.*-F \\([^ ]*\\).*/\\1/')"]  # fmt: skip
     for words in tries:

@@ -44,5 +44,6 @@ def test_the_command_prints_what_fits(monkeypatch, capsys):
     monkeypatch.setattr("daformer_lib.train.probe.probe", lambda experiment, steps: iter(found))
     assert cli.main(["probe", "--memory", "1.5", "--profile", "demo"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "yes" in lines[1] and "no " in lines[2] and "a=b" in lines[2] and len(lines) == 4
+    assert "yes" in lines[1] and "no " in lines[2] and "a=b" in lines[2] and len(lines) == 5
+    assert lines[4] == "1200 steps: about 12 s with plain, scoring not counted"
     assert cli.main(["probe", "--memory", "0.1", "--profile", "demo"]) == 1

@@ -1,7 +1,8 @@
-"""What the four profiles and the pieces of the method change; rows are made of these.
+"""What the profiles and the pieces of the method change; rows are made of these.
 
 A profile is a set of values, never a branch in the code. `full` keeps the dataclasses' defaults,
-which are the authors' settings; the other three train tiny networks on the drawn mini domains.
+which are the authors' settings; `small` is a real run that a laptop can do; the other three train
+tiny networks on the drawn mini domains.
 """
 
 from __future__ import annotations
@@ -85,6 +86,23 @@ PROFILES: dict[str, Experiment] = {
             snapshot_images=8, max_eval_images=60, final_splits=MINI_SPLITS, fused=True,
         ),
     ),
+    # The authors' settings for a small network on photographs of any size. What depends on the
+    # length is by the rules of lengths.py; learning rates are the authors', not tuned here.
+    "small": Experiment(
+        name="small",
+        model=ModelConfig(encoder="mit_b0", pretrained="pretrained/mit_b0.pth"),
+        data=DataConfig(
+            crop=(256, 256), workers=2,
+            rcs_min_pixels=None, rcs_min_crop_pixels=None,  # the authors' numbers, by area
+        ),
+        # A crop of 256 lies anywhere in the image: its rows say nothing of a border or a bonnet.
+        uda=UDAConfig(ema_decay=0.995, ignore_top=0, ignore_bottom=0),
+        optim=OptimConfig(warmup_steps=400),
+        train=TrainConfig(
+            steps=4000, eval_every=500, checkpoint_every=500, snapshot_every=1000,
+            max_eval_images=100,
+        ),
+    ),
     "full": Experiment(name="full", model=ModelConfig(pretrained="pretrained/mit_b5.pth")),
 }  # fmt: skip
 
@@ -134,4 +152,8 @@ PIECES: dict[str, dict[str, Changes]] = {
         "hrda": HIGH_RESOLUTION,
         "mic_hrda": {"mic": {"block": 64}},
     },
+}
+PIECES["small"] = PIECES["full"] | {
+    "hrda": {"hrda": {"detail_crop": (128, 128), "window": None}},
+    "mic_hrda": {"mic": {}},
 }

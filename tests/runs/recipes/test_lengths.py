@@ -17,6 +17,9 @@ def test_the_tuned_lengths_come_out_as_they_were():
     assert of_length("daformer", "study", 4000) == study
     assert of_length("daformer", "demo", 4000).uda == study.uda
     assert of_length("daformer", "demo", 4000).optim == study.optim
+    small = recipes.experiment("daformer", "small")
+    assert of_length("daformer", "small", 4000).uda == small.uda
+    assert of_length("daformer", "small", 4000).optim == small.optim
     full = recipes.experiment("daformer", "full")
     again = of_length("daformer", "full", 40_000)
     assert (again.uda, again.optim) == (full.uda, full.optim)

@@ -36,3 +36,22 @@ def test_an_error_says_what_would_do(setting, message, capsys):
     with pytest.raises(ValueError, match=message):
         with_settings(recipes.experiment("daformer", "demo"), [setting])
     assert capsys.readouterr().err == ""
+
+
+def test_a_small_run_is_the_papers_with_a_smaller_network_crop_and_length():
+    """What else differs would be a number that nobody has stated."""
+    full, small = (recipes.experiment("daformer", p).to_dict() for p in ("full", "small"))
+    differing = {
+        f"{section}.{name}"
+        for section, values in full.items()
+        if isinstance(values, dict)
+        for name, value in values.items()
+        if small[section][name] != value
+    }
+    assert differing == {
+        "model.encoder", "model.pretrained", "data.crop", "data.workers",
+        "data.rcs_min_pixels", "data.rcs_min_crop_pixels",  # scaled where the sizes are known
+        "uda.ignore_top", "uda.ignore_bottom", "uda.ema_decay", "optim.warmup_steps",
+        "train.steps", "train.eval_every", "train.checkpoint_every", "train.snapshot_every",
+        "train.max_eval_images",
+    }  # fmt: skip
