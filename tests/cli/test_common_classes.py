@@ -53,6 +53,7 @@ def run(root, out, *more: str, source: str = "carla23", target: str = "camvid") 
     ])  # fmt: skip
 
 
+@pytest.mark.notebook
 def test_a_pair_of_different_label_sets_trains_in_one_command(pair, tmp_path, capsys):
     out = tmp_path / "runs"
     assert run(pair, out, "--classes", "common") == 0
@@ -68,6 +69,7 @@ def test_a_pair_of_different_label_sets_trains_in_one_command(pair, tmp_path, ca
     assert shown == set(EIGHT)  # bicyclist, and what the photos do not show, is not scored
 
 
+@pytest.mark.notebook
 def test_started_again_it_is_the_same_run_wherever_the_files_lie(pair, tmp_path, capsys):
     out = tmp_path / "runs"
     assert run(pair, out, "--classes", "common") == 0
@@ -86,6 +88,7 @@ def test_without_the_option_the_sets_differ_and_the_message_names_it(pair, tmp_p
         train(classes="common", source="camvid")
 
 
+@pytest.mark.notebook
 def test_the_users_own_file_meets_a_built_in_set(pair, tmp_path):
     """A set by its YAML file; its own train ids stay beside the common ones."""
     camvid, own = get_spec("camvid"), tmp_path / "own.yaml"

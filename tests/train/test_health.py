@@ -1,5 +1,6 @@
 """A run's health at smoke size: what is kept, that training stays the same, what is found."""
 
+import pytest
 import torch
 
 from daformer_lib.data.datasets import SegmentationDataset
@@ -16,6 +17,7 @@ def names(run):
     return [finding["name"] for finding in run.findings]
 
 
+@pytest.mark.notebook
 def test_watching_changes_no_weight_and_no_score(smoke, tmp_path):
     watched = train(smoke(train=SHORT), tmp_path / "watched")
     alone = train(smoke(train={**SHORT, "health": False}), tmp_path / "alone")
@@ -33,6 +35,7 @@ def test_watching_changes_no_weight_and_no_score(smoke, tmp_path):
     assert {"student", "student_agrees", "flip", "colour", "fd_cells"} <= first.keys()
 
 
+@pytest.mark.notebook
 def test_no_target_label_is_read(smoke, tmp_path, monkeypatch):
     """With every label of the target's training split out of reach it is all the same."""
     read = SegmentationDataset.full_label
@@ -45,12 +48,14 @@ def test_no_target_label_is_read(smoke, tmp_path, monkeypatch):
     assert len(train(smoke(train=SHORT), tmp_path / "run").health) == 2
 
 
+@pytest.mark.notebook
 def test_a_run_without_a_teacher_is_watched_too(smoke, tmp_path):
     run = train(smoke("source_only", train=SHORT), tmp_path / "run")
     assert "student" not in run.health[0] and "teacher_shares" not in run.health[0]
     assert names(run) == []
 
 
+@pytest.mark.notebook
 def test_a_broken_off_run_keeps_its_counts(smoke, tmp_path):
     whole = train(smoke(train=SHORT), tmp_path / "whole")
     train(smoke(train=SHORT), tmp_path / "parts", stop_after=2)
@@ -59,6 +64,7 @@ def test_a_broken_off_run_keeps_its_counts(smoke, tmp_path):
     assert whole.findings == parts.findings
 
 
+@pytest.mark.notebook
 def test_a_tiny_run_says_what_it_has_too_little_of(smoke, tmp_path, monkeypatch):
     """Cells that no thing fills, classes of which one image is left, no confident pixel."""
     monkeypatch.setattr(findings, "OFTEN", 0)
@@ -88,6 +94,7 @@ def test_a_look_leaves_the_network_as_it_was():
     assert modes == [m.training for m in network.modules()]
 
 
+@pytest.mark.notebook
 def test_an_old_run_opens_without_health(smoke, tmp_path):
     run = train(smoke(train={**SHORT, "health": False}), tmp_path / "run")
     assert Run(run.folder).findings == [] and Run(run.folder).health == []

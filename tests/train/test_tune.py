@@ -39,6 +39,7 @@ def learns(name, case):
     return case == "lora" and "lora_" in name
 
 
+@pytest.mark.notebook
 @pytest.mark.parametrize("case", CASES)
 def test_two_steps_change_what_learns_and_nothing_else(case):
     """Student and teacher, weights and BatchNorm's statistics; to the bit."""
@@ -59,6 +60,7 @@ def test_two_steps_change_what_learns_and_nothing_else(case):
             assert torch.equal(teacher[name], before[name]) == stays, name
 
 
+@pytest.mark.notebook
 def test_the_teacher_is_the_average_of_what_learns():
     """At step 1 of the memory's beginning: half of step 0's weights and half of step 1's."""
     chosen, engine = experiment(CASES["lora"]), PlainEngine()
