@@ -85,9 +85,8 @@ def test_the_comparison_finds_one_changed_number():
 
 
 @pytest.mark.numeric
-@pytest.mark.parametrize(
-    "row", [pytest.param("daformer", marks=pytest.mark.notebook), "source_only"]
-)
+@pytest.mark.notebook
+@pytest.mark.parametrize("row", ["daformer", "source_only"])
 def test_the_whole_state_is_the_same(smoke, undisturbed, tmp_path, row):
     """Stopped between two checkpoints and two rows of the log."""
     train(smoke(row, train=SHORT), tmp_path / "parts", stop_after=3)

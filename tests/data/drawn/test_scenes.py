@@ -143,6 +143,7 @@ def test_the_wide_target_shows_the_same_scenes_in_a_worse_light():
         assert (label == same).all() and (image != worse).mean() > 0.5
 
 
+@pytest.mark.notebook
 def test_the_green_source_has_twice_the_vegetation_and_few_houses():
     shares = {}
     for domain in ("minigta", "minigta_green"):
