@@ -17,6 +17,8 @@ from daformer_lib.config import Experiment
 # Shares are of pixels.
 SEEN, GONE = 0.0005, 0.05  # a class of at least this share has less than this part of it left
 SWALLOWED, GROWN = 0.10, 1.4  # a class has won so much, and so many times its first share
+# Since the middle of the run, by when the shares of a sound one have settled.
+WON_LATE, GROWN_LATE = 0.02, 1.25
 UNSTEADY, MOVED = 0.75, 0.08  # labels under two statistics agree less, and a class's share moves
 SURE, SHAKY = 0.95, 0.80  # confident share above, agreement under a flip or other colours below
 LEARNED = 0.5  # nats of mutual information: below, a network tells too little apart to judge
@@ -29,9 +31,13 @@ REPEATS = 0.98  # share of pixels of which teacher and student say the same, abo
 SHORTEST = 100  # steps; a run of fewer has no memory to speak of
 
 IMPLIES: Mapping[str, tuple[str, ...]] = {
-    "one class swallows others": ("class vanished",),
+    "one class swallows others": ("class vanished", "one class keeps growing"),
     "labels depend on the batch": ("BatchNorm with two images",),
-    "too sure too early": ("class vanished", "one class swallows others"),
+    "too sure too early": (
+        "class vanished",
+        "one class swallows others",
+        "one class keeps growing",
+    ),
     "loss of the mix at zero": ("too sure too early", "class vanished"),
     "nothing to learn from": ("class vanished",),
     "memory longer than the run allows": ("class vanished",),
@@ -121,20 +127,53 @@ def swallows(course: Course) -> Iterator[Finding]:
     if not course.judged or len(course.looks) < 2:
         return
     first, now = course.shares(0), course.shares(-1)
-    won = now - first
-    for i in np.flatnonzero((won >= SWALLOWED) & (now >= GROWN * first)):
-        losers = [j for j in np.argsort(won)[:3] if won[j] < -0.01]
-        named = ", ".join(
-            f"{course.classes[j]} ({_percent(first[j])} to {_percent(now[j])})" for j in losers
-        )
+    for i in _grown(first, now, SWALLOWED, GROWN):
         yield Finding(
             "one class swallows others",
-            f"{course.classes[i]} grew from {_percent(first[i])} of the labels to "
-            f"{_percent(now[i])}, {named} shrank",
+            _who_shrank(course, i, first, now),
             "look at the pseudo-labels (compare); a longer source-only start or a teacher that "
             "labels with other statistics (uda.teacher_statistics) may hold them apart",
-            (course.classes[i], *(course.classes[j] for j in losers)),
+            (course.classes[i], *(course.classes[j] for j in _losers(first, now))),
         )
+
+
+def keeps_growing(course: Course) -> Iterator[Finding]:
+    """A class that still takes pixels from others in the second half of the run."""
+    if not course.judged or len(course.looks) < 4:
+        return
+    middle, now = course.shares((len(course.looks) - 1) // 2), course.shares(-1)
+    for i in _grown(middle, now, WON_LATE, GROWN_LATE):
+        step = course.looks[(len(course.looks) - 1) // 2]["step"]
+        yield Finding(
+            "one class keeps growing",
+            f"since step {step} {_who_shrank(course, i, middle, now)}",
+            "look at the pseudo-labels since then (compare); an earlier step may be better "
+            "(choose --steps), a longer memory of the teacher (uda.ema_decay) steadier",
+            (course.classes[i], *(course.classes[j] for j in _losers(middle, now))),
+        )
+
+
+def _grown(before: np.ndarray, now: np.ndarray, won: float, times: float) -> np.ndarray:
+    """Ids of the classes whose share has grown by so much, and so many times."""
+    return np.flatnonzero((now - before >= won) & (now >= times * before))
+
+
+def _losers(before: np.ndarray, now: np.ndarray) -> list[int]:
+    """The up to three classes that lost most, each over a hundredth of the pixels."""
+    lost = before - now
+    return [int(j) for j in np.argsort(-lost)[:3] if lost[j] > 0.01]
+
+
+def _who_shrank(course: Course, i: int, before: np.ndarray, now: np.ndarray) -> str:
+    """ "car grew from 6.8 % of the labels to 9.6 %, road (40.3 % to 37.1 %) shrank"."""
+    named = ", ".join(
+        f"{course.classes[j]} ({_percent(before[j])} to {_percent(now[j])})"
+        for j in _losers(before, now)
+    )
+    grew = (
+        f"{course.classes[i]} grew from {_percent(before[i])} of the labels to {_percent(now[i])}"
+    )
+    return f"{grew}, {named} shrank" if named else grew
 
 
 def unsteady(course: Course) -> Iterator[Finding]:
@@ -274,7 +313,8 @@ def memory(course: Course) -> Iterator[Finding]:
 
 
 RULES: tuple[Callable[[Course], Iterator[Finding]], ...] = (
-    vanished, swallows, unsteady, too_sure, nothing, zero_mix, idle_distance, few_images, memory,
+    vanished, swallows, keeps_growing, unsteady, too_sure, nothing, zero_mix, idle_distance,
+    few_images, memory,
 )  # fmt: skip
 
 

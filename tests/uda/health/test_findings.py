@@ -39,6 +39,12 @@ def with_uda(**change):
 CONDITIONS = {
     "class vanished": course({}, {"teacher_shares": [0.51, 0.4, 0.0, 0.09]}),
     "one class swallows others": course({}, {"teacher_shares": [0.33, 0.57, 0.01, 0.09]}),
+    "one class keeps growing": course(
+        {},
+        {},
+        {"teacher_shares": [0.49, 0.4, 0.01, 0.1]},
+        {"teacher_shares": [0.46, 0.4, 0.01, 0.13]},
+    ),
     "labels depend on the batch": course(
         {}, {"batch": 0.6, "batch_shares": [0.5, 0.1, 0.01, 0.39]}
     ),
@@ -91,6 +97,16 @@ def test_evidence_names_the_class_and_its_shares():
     assert "road (50.0 % to 33.0 %) shrank" in found.evidence
 
 
+def test_growth_is_counted_from_the_middle_of_the_run():
+    """A share that settles early is no finding, however much it has grown until then."""
+    (found,) = find(CONDITIONS["one class keeps growing"])
+    assert found.classes == ("car", "road")
+    assert found.evidence.startswith("since step 200 car grew from 9.0 % of the labels to 13.0 %")
+    settled = {"teacher_shares": [0.46, 0.4, 0.01, 0.13]}
+    assert find(course({}, settled, settled, settled)) == []
+    assert find(course({}, {}, settled)) == []  # three looks have no second half
+
+
 def test_a_class_that_was_never_labelled_is_told_from_the_source():
     never = [0.51, 0.4, 0.0, 0.09]
     (found,) = find(course({"teacher_shares": never}, {"teacher_shares": never}))
@@ -125,7 +141,7 @@ def test_the_remedy_for_a_memory_is_one_that_has_no_finding():
 
 
 def test_a_short_memory_whose_teacher_still_differs_is_no_finding():
-    """Ten steps of 4000 did no harm in the studies: the share tells, not the length."""
+    """The share tells, not the length: of three runs with ten steps of 4000 two did no worse."""
     looks = {}, {"student_agrees": 0.95}
     assert find(course(*looks, experiment=with_uda(ema_decay=0.9))) == []
 
