@@ -23,6 +23,7 @@ class Alarms:
     false: tuple[str, ...]  # named, and not lost
     missed: tuple[str, ...]  # lost, and not named
     others: tuple[str, ...]  # names of its other findings
+    key: str = ""  # of its configuration
 
 
 def alarms(run: Run) -> Alarms | None:
@@ -46,6 +47,7 @@ def alarms(run: Run) -> Alarms | None:
         listed(named - lost),
         listed(lost - named),
         tuple(f["name"] for f in run.findings if f["name"] != "class vanished"),
+        run.experiment.key,
     )
 
 

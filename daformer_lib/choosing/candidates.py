@@ -33,6 +33,7 @@ class Candidate:
     values: dict[str, float] = field(default_factory=dict)
     miou: float = NAN  # percent
     setting: str = ""  # the sets and the length: only networks of one are comparable
+    key: str = ""  # of the run's configuration
 
 
 def of_runs(
@@ -68,7 +69,7 @@ def of_runs(
             found.append(
                 Candidate(
                     title(run), run.name, seed, model, run.experiment.train.steps, values,
-                    true_score(run, model), setting(run),
+                    true_score(run, model), setting(run), run.experiment.key,
                 )
             )  # fmt: skip
     report(len(runs), len(runs), "done")
@@ -166,6 +167,7 @@ def of_steps(run: Run) -> list[Candidate]:
             Candidate(
                 title(run), run.name, run.experiment.train.seed, model, one["step"], values,
                 truth.get(one["step"], NAN), setting(run),
+                run.experiment.key,
             )
         )  # fmt: skip
     return found

@@ -34,7 +34,7 @@ class Record:
         return Record(
             _last_of_each((*self.networks, *newer.networks), _network),
             _last_of_each((*self.steps, *newer.steps), _network),
-            _last_of_each((*self.alarms, *newer.alarms), lambda one: (one.setting, one.run)),
+            _last_of_each((*self.alarms, *newer.alarms), lambda one: (one.run, one.key)),
         )
 
     def tables(self) -> dict[str, list[list[Candidate]]]:
@@ -46,7 +46,7 @@ class Record:
             "students of one seed": _grouped(students, lambda one: (one.setting, one.seed)),
         }
         if self.steps:
-            tables["steps of one run"] = _grouped(self.steps, lambda one: (one.setting, one.run))
+            tables["steps of one run"] = _grouped(self.steps, lambda one: (one.run, one.key))
         return tables
 
     def values(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _candidate(written: dict[str, Any]) -> Candidate:
 
 
 def _network(one: Candidate) -> Hashable:
-    return one.setting, one.run, one.model, one.step
+    return one.run, one.key, one.model, one.step
 
 
 def _last_of_each(found: Iterable, mark: Callable[[Any], Hashable]) -> tuple:

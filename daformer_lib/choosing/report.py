@@ -69,7 +69,7 @@ def evidence_page(record: Record, command: str) -> str:
     """What each criterion was worth, as Markdown."""
     worth = measure(record.tables())
     best = best_criterion(worth)
-    runs = len({(one.setting, one.run) for one in record.networks})
+    runs = len({(one.run, one.key) for one in record.networks})
     lines = [
         "# Choosing without labels: which criterion may be trusted\n",
         f"By `{command}`, {runs} runs. Of every candidate the true mIoU is known, but the criteria "

@@ -55,6 +55,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {  # in the order in which people 
     "What comes with the kit, made again": {
         "pretrain-mini": train.pretrain_mini,
         "ship-study": inference.ship_study,
+        "outcomes": study.outcomes,
     },
 }
 LISTED: Mapping[str, Command] = {n: c for group in GROUPS.values() for n, c in group.items()}

@@ -1,4 +1,4 @@
-"""Many runs, and what they add up to: study, run-notebook, claims, gains, causes."""
+"""Many runs, and what they add up to: study, run-notebook, claims, gains, outcomes, causes."""
 
 from __future__ import annotations
 
@@ -169,6 +169,32 @@ def gains(
     scores += [score_of_entry(entry) for entry in entries if entry["row"] in kept]
     for path in write_gains(scores, output, "python -m daformer_lib gains runs/short/*"):
         print(f"wrote {path}")
+
+
+def outcomes(
+    output_dir: Path = Path("runs/outcomes"), jobs: int = 2, data_root: DataRoot = None
+) -> None:
+    """Train DAFormer over the range of five settings, for the sliders of the chapters.
+
+    Seventeen runs of 800 steps, about twenty minutes on two cores; writes results/outcomes.json and
+    the label maps beside it.
+
+    Args:
+        output_dir: gets a folder for each run.
+        jobs: runs side by side.
+    """
+    from daformer_lib.runs.batch import run_all
+    from daformer_lib.studies import outcomes as made
+
+    wanted = made.experiments(data_root)
+    prepare_with_bar(next(iter(wanted.values())), "study", False)
+    different = {one.key: one for one in wanted.values()}
+    with Progress(None, "train") as bar:
+        done = run_all(list(different.values()), output_dir, jobs, bar)
+    by_key = dict(zip(different, done, strict=True))
+    runs = {name: by_key[one.key] for name, one in wanted.items()}
+    folder = Path("results")
+    print(f"wrote {made.keep_outcomes(runs, folder, 'python -m daformer_lib outcomes')}")
 
 
 def causes(

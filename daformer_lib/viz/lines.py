@@ -73,8 +73,11 @@ def line_chart(
     log_y: bool = False,
     colours: Sequence[Any] | None = None,
     dots: bool = False,
+    x_texts: Sequence[str] = (),
 ) -> Plate:
     """Named lines (x, y); `marks` are named vertical lines (the end of warm-up, say).
+
+    Where x is 0, 1, 2, ... for things without a scale, `x_texts` say what they are.
 
     A y of (seeds, n) is drawn as its mean with a band of one standard deviation to each side.
     """
@@ -99,8 +102,10 @@ def line_chart(
             name, (x, 1), xycoords=axes.get_xaxis_transform(), xytext=(4, -3), va="top",
             textcoords="offset points", fontsize=8.5, color=MUTED,
         )  # fmt: skip
-    axes.set(xlabel=x_label, ylabel=y_label, title=title)
+    axes.set(xlabel="" if x_texts else x_label, ylabel=y_label, title=title)
     axes.grid(axis="y")
+    if x_texts:
+        axes.set_xticks(range(len(x_texts)), x_texts)
     if log_y:
         axes.legend(list(series), loc="upper left", bbox_to_anchor=(1.01, 1))
     else:
