@@ -29,7 +29,7 @@ from daformer_lib.runs.places import results
 from daformer_lib.runs.recipes.lengths import length_settings
 from daformer_lib.runs.recipes.paper import T_INFINITE
 from daformer_lib.runs.recipes.settings import with_settings
-from daformer_lib.specs import DatasetSpec, get_spec
+from daformer_lib.specs import get_spec
 
 STEPS = 800
 OUTCOMES = "outcomes.json"  # in results/; the label maps lie beside it, as one tall PNG
@@ -138,19 +138,20 @@ def outcome_chart(name: str) -> Any:
     for group, classes in GROUPS.items():
         ids = [spec.classes.index(c) for c in classes]
         lines[group] = (at, 100 * known_mean(iou[:, ids], axis=1))
-    title = f"{SWEEPS[name].title}: IoU after {kept['steps']} steps, one seed"
+    low, high = (pick(entries, key=lambda one: one["miou"]) for pick in (min, max))
+    title = (
+        f"{SWEEPS[name].title[0].upper()}{SWEEPS[name].title[1:]}: mIoU from "
+        f"{100 * low['miou']:.1f} ({low['value']}) to {100 * high['miou']:.1f} ({high['value']})"
+    )
     return viz.line_chart(
         lines, y_label="IoU (%)", title=title, dots=True, x_texts=[one["value"] for one in entries]
     )
 
 
-def outcome_slider(name: str, spec: DatasetSpec) -> Any:
-    """Turn a setting, and see what the teacher of that run makes of two target images.
-
-    Args:
-        spec: whose colours.
-    """
+def outcome_slider(name: str) -> Any:
+    """Turn a setting, and see what the teacher of that run makes of two target images."""
     kept, maps = _kept()
+    spec = viz.for_learners(get_spec(kept["target"]))
     rows = len(maps) // len(kept["runs"])
     places = {one["value"]: i for i, one in enumerate(kept["runs"]) if one["sweep"] == name}
     scenes = [draw_scene(kept["target"], "train", index) for index in kept["images"]]
