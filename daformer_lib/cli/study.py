@@ -176,7 +176,7 @@ def outcomes(
 ) -> None:
     """Train DAFormer over the range of five settings, for the sliders of the chapters.
 
-    Seventeen runs of 800 steps, about twenty minutes on two cores; writes results/outcomes.json and
+    Eleven runs of 800 steps, about twenty minutes on two cores; writes results/outcomes.json and
     the label maps beside it.
 
     Args:
