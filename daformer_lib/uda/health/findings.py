@@ -17,7 +17,8 @@ from daformer_lib.config import Experiment
 # Shares are of pixels.
 SEEN, GONE = 0.0005, 0.05  # a class of at least this share has less than this part of it left
 SWALLOWED, GROWN = 0.10, 1.4  # a class has won so much, and so many times its first share
-# Since the middle of the run, by when the shares of a sound one have settled.
+# Since the middle of the run, by when the shares of a sound one have settled; and so many times the
+# source's share: a class that is learned late grows, too, but not beyond what there is of it.
 WON_LATE, GROWN_LATE = 0.02, 1.25
 UNSTEADY, MOVED = 0.75, 0.08  # labels under two statistics agree less, and a class's share moves
 SURE, SHAKY = 0.95, 0.80  # confident share above, agreement under a flip or other colours below
@@ -143,6 +144,8 @@ def keeps_growing(course: Course) -> Iterator[Finding]:
         return
     middle, now = course.shares((len(course.looks) - 1) // 2), course.shares(-1)
     for i in _grown(middle, now, WON_LATE, GROWN_LATE):
+        if now[i] < GROWN_LATE * course.source_shares[i]:
+            continue
         step = course.looks[(len(course.looks) - 1) // 2]["step"]
         yield Finding(
             "one class keeps growing",

@@ -107,6 +107,13 @@ def test_growth_is_counted_from_the_middle_of_the_run():
     assert find(course({}, {}, settled)) == []  # three looks have no second half
 
 
+def test_a_class_that_is_learned_late_grows_to_what_the_source_shows_of_it():
+    late = [{"teacher_shares": [0.56, 0.4, 0.01, 0.03]}] * 2
+    assert find(course(*late, {}, {})) == []
+    beyond = {"teacher_shares": [0.47, 0.4, 0.01, 0.12]}
+    assert names(find(course(*late, {}, beyond))) == ["one class keeps growing"]
+
+
 def test_a_class_that_was_never_labelled_is_told_from_the_source():
     never = [0.51, 0.4, 0.0, 0.09]
     (found,) = find(course({"teacher_shares": never}, {"teacher_shares": never}))
