@@ -1,5 +1,8 @@
 """The sliders' runs: one value changed each, kept small, and drawn from what was kept."""
 
+from pathlib import Path
+
+import nbformat
 import numpy as np
 import pytest
 
@@ -8,6 +11,8 @@ from daformer_lib.runs.places import results
 from daformer_lib.studies import outcomes
 from daformer_lib.studies.outcomes import SWEEPS, experiments, keep_outcomes
 from daformer_lib.train import train
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_runs_differ_in_one_value_and_share_the_kits_own():
@@ -67,5 +72,20 @@ def test_the_committed_outcomes_are_all_there(name, kept):
     maps = read_gray((results() / outcomes.OUTCOMES).with_suffix(".png"))
     assert len(maps) == len(stored["runs"]) * len(stored["images"]) * 128
     assert np.unique(maps).max() < 19
-    title = outcomes.outcome_chart(name).axes[0].get_title()
+    title = outcomes.outcome_chart(name).axes[0].get_title(loc="left")
     assert title.startswith(SWEEPS[name].title[0].upper())
+
+
+TOLD_IN = {
+    "threshold": "02", "memory": "02", "temperature": "03", "distance": "04", "warm-up": "05",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_the_chapters_scores_are_those_that_were_kept(name):
+    """Such as "41.3 at 4 steps", typed beside the chart, one for each run."""
+    (path,) = (ROOT / "notebooks").glob(f"{TOLD_IN[name]}_*.ipynb")
+    text = " ".join(c.source for c in nbformat.read(path, 4).cells if c.cell_type == "markdown")
+    for one in read_json(results() / outcomes.OUTCOMES)["runs"]:
+        if one["sweep"] == name:
+            assert f"{100 * one['miou']:.1f} at {one['value']}" in text
