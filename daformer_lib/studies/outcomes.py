@@ -6,9 +6,10 @@ the kit: scores, and what each teacher makes of a few target training images in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 from daformer_lib import viz
 from daformer_lib.config import Experiment
 from daformer_lib.data.datasets import SegmentationDataset
+from daformer_lib.data.drawn.mini import mini_stem
 from daformer_lib.data.drawn.scenes import draw_scene
 from daformer_lib.data.transforms import to_tensors
 from daformer_lib.evaluate import predict
@@ -29,7 +31,7 @@ from daformer_lib.runs.places import results
 from daformer_lib.runs.recipes.lengths import length_settings
 from daformer_lib.runs.recipes.paper import T_INFINITE
 from daformer_lib.runs.recipes.settings import with_settings
-from daformer_lib.specs import get_spec
+from daformer_lib.specs import IGNORE, get_spec
 
 STEPS = 800
 OUTCOMES = "outcomes.json"  # in results/; the label maps lie beside it, as one tall PNG
@@ -111,7 +113,8 @@ def keep_outcomes(runs: Mapping[tuple[str, str], Run], folder: Path, command: st
         {
             "command": command, "steps": STEPS, "seed": one.experiment.train.seed,
             "machine": one.result["machine"], "target": first.target,
-            "images": [int(i) for i in chosen], "runs": json_values(entries, 4),
+            "images": [_scene_of(first.target, target.stems[i]) for i in chosen],
+            "runs": json_values(entries, 4),
         },
     )  # fmt: skip
 
@@ -120,6 +123,11 @@ def _telling(target: SegmentationDataset) -> list[int]:
     """The two training images that show most classes, by the truth alone; of equals the first."""
     shown = (target.class_stats().counts > 0).sum(axis=1)
     return sorted(np.argsort(-shown, kind="stable")[:2].tolist())
+
+
+def _scene_of(name: str, stem: str) -> int:
+    """The number under which a training image is drawn; a folder lists them by city."""
+    return next(i for i in count() if mini_stem(name, "train", i) == stem)
 
 
 @cache
@@ -149,34 +157,31 @@ def outcome_chart(name: str) -> Any:
 
 
 def outcome_slider(name: str) -> Any:
-    """Turn a setting, and see what the teacher of that run makes of two target images."""
+    """Turn a setting, and see what the teacher of that run makes of a target image."""
     kept, maps = _kept()
     spec = viz.for_learners(get_spec(kept["target"]))
     rows = len(maps) // len(kept["runs"])
     places = {one["value"]: i for i, one in enumerate(kept["runs"]) if one["sweep"] == name}
-    scenes = [draw_scene(kept["target"], "train", index) for index in kept["images"]]
-    truths = [label for _, label in scenes]
+    image, truth = draw_scene(kept["target"], "train", kept["images"][0])
+    judged = truth != IGNORE
 
     def draw(place: int) -> Any:
         one = kept["runs"][place]
-        labels = np.split(maps[place * rows : (place + 1) * rows], len(scenes))
-        right = [np.mean((a == b)[b != 255]) for a, b in zip(labels, truths, strict=True)]
+        label = maps[place * rows : place * rows + len(truth)]
+        right = np.mean((label == truth)[judged])
         student, teacher = 100 * one["miou"], 100 * one["teacher"]
         return viz.panel_grid(
-            [
-                [image, viz.colorize(truth, spec), viz.colorize(label, spec)]
-                for (image, truth), label in zip(scenes, labels, strict=True)
-            ],
+            [[image, viz.colorize(truth, spec), viz.colorize(label, spec)]],
             None,
             ["target", "truth", f"its teacher, {one['value']}"],
-            captions=[[None, None, f"{r:.0%} right"] for r in right],
+            captions=[[None, None, f"{right:.0%} right"]],
             title=f"mIoU on test: student {student:.1f}, teacher {teacher:.1f}",
-            width=8.0,
+            width=6.5,
         )
 
     texts = list(places)
-    shown: Sequence[int] = [places[texts[0]], places[texts[-1]]]
     return viz.slider_picture(
-        draw, places, description=SWEEPS[name].title, twin_values=shown,
-        legend=viz.class_chips(spec, truths),
+        draw, places, description=SWEEPS[name].title,
+        twin_values=[places[texts[0]], places[texts[-1]]],
+        legend=viz.class_chips(spec, [truth]),
     )  # fmt: skip

@@ -1,11 +1,13 @@
 """The sliders' runs: one value changed each, kept small, and drawn from what was kept."""
 
+import re
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 
+from daformer_lib.data.drawn.scenes import draw_scene
 from daformer_lib.files import read_gray, read_json
 from daformer_lib.runs.places import results
 from daformer_lib.studies import outcomes
@@ -86,6 +88,20 @@ def test_the_chapters_scores_are_those_that_were_kept(name):
     """Such as "41.3 at 4 steps", typed beside the chart, one for each run."""
     (path,) = (ROOT / "notebooks").glob(f"{TOLD_IN[name]}_*.ipynb")
     text = " ".join(c.source for c in nbformat.read(path, 4).cells if c.cell_type == "markdown")
+    page = (ROOT / "docs/method/hyper-parameters.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| `{re.escape(SWEEPS[name].place)}` .*$", page, re.M)
     for one in read_json(results() / outcomes.OUTCOMES)["runs"]:
         if one["sweep"] == name:
-            assert f"{100 * one['miou']:.1f} at {one['value']}" in text
+            said = f"{100 * one['miou']:.1f} at {one['value']}"
+            assert said in text and said in row
+
+
+def test_the_kept_maps_are_of_the_images_beside_them():
+    """The kit's own run has most of both images right; of any other image it had under half."""
+    stored = read_json(results() / outcomes.OUTCOMES)
+    maps = read_gray((results() / outcomes.OUTCOMES).with_suffix(".png"))
+    names = [(one["sweep"], one["value"]) for one in stored["runs"]]
+    at = names.index(("memory", OWN["memory"])) * 256
+    truths = [draw_scene(stored["target"], "train", i)[1] for i in stored["images"]]
+    for label, truth in zip(np.split(maps[at : at + 256], 2), truths, strict=True):
+        assert np.mean((label == truth)[truth != 255]) > 0.6
