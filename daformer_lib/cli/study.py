@@ -167,7 +167,9 @@ def gains(
     kept = ("source_only", "daformer")
     entries = read_entries(results) if results else []
     scores += [score_of_entry(entry) for entry in entries if entry["row"] in kept]
-    for path in write_gains(scores, output, "python -m daformer_lib gains runs/short/*"):
+    command = "python -m daformer_lib gains" + " <folders of runs>" * bool(runs)
+    command += f" --results {results}" if results else ""
+    for path in write_gains(scores, output, command):
         print(f"wrote {path}")
 
 

@@ -1,6 +1,8 @@
 """What adaptation gained and lost, by sets, length and statistics."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +90,14 @@ def test_a_run_in_a_file_of_results_counts_as_well():
     found = score_of_entry(entry)
     assert found.mark == ("a → b", 4000, "daformer", "batch", 1)
     assert found.evaluated == (0, 1) and math.isnan(found.iou[1]) and found.iou[2] == 0.25
+
+
+def test_the_pages_table_is_of_what_was_measured():
+    """Every line of docs/use/short-runs.md's table is one of results/gains.md, made of its file."""
+    root = Path(__file__).parents[2]
+    made = (root / "results/gains.md").read_text(encoding="utf-8")
+    command = re.search("By `(.*?)`", made)[1]
+    assert made == gains_page(read_gains(root / "results/gains.json"), command)
+    page = (root / "docs/use/short-runs.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("| mini")]
+    assert lines and set(lines) == {line for line in made.splitlines() if line.startswith("| mini")}
