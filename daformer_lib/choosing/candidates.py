@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from daformer_lib.specs import data_names, get_specs
 IMAGES = 50  # of the target's training split
 SCORED = "test"  # where a truth is there to tell, this split has it, else the last one scored
 NAN = float("nan")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,11 @@ def setting(run: Run) -> str:
     return f"{' → '.join(names)}, {run.experiment.train.steps} steps"
 
 
-def settings_of(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs that may be compared, together."""
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(setting(run), []).append(run)
+def grouped(found: Iterable[T], mark: Callable[[T], Hashable]) -> list[list[T]]:
+    """Those of one mark together, such as the runs of one `setting`, which may be compared."""
+    groups: dict[Hashable, list[T]] = {}
+    for one in found:
+        groups.setdefault(mark(one), []).append(one)
     return list(groups.values())
 
 
@@ -166,8 +168,7 @@ def of_steps(run: Run) -> list[Candidate]:
         found.append(
             Candidate(
                 title(run), run.name, run.experiment.train.seed, model, one["step"], values,
-                truth.get(one["step"], NAN), setting(run),
-                run.experiment.key,
+                truth.get(one["step"], NAN), setting(run), run.experiment.key,
             )
         )  # fmt: skip
     return found

@@ -15,10 +15,8 @@ import numpy as np
 
 from daformer_lib.files import read_json, write_atomic, write_json
 from daformer_lib.means import MISSING, json_values, known_mean
-from daformer_lib.runs import Run
 from daformer_lib.runs.claims import MINIMUM, Effect, Pair, effect, miou
 from daformer_lib.runs.results import RowResult
-from daformer_lib.specs import data_names
 
 BASE = "source_only"
 KNOWN = 0.2  # IoU above which source-only knows a class
@@ -61,34 +59,12 @@ class Gain:
         return self.by.verdict == "shown" and not self.lost
 
 
-def score(run: Run) -> Score:
-    """Of a finished run.
-
-    Raises:
-        ValueError: it is not complete.
-    """
-    experiment = run.experiment
-    split = experiment.train.final_splits[-1]
-    return score_of_entry(
-        {
-            "row": run.name,
-            "seed": experiment.train.seed,
-            "steps": experiment.train.steps,
-            "config": experiment.to_dict(),
-            "classes": run.spec.classes,
-            "evaluated": run.spec.mean_ids,
-            "iou": {f"student/{split}": run.final("student", split).iou},
-            "machine": run.result["machine"],
-        }
-    )
-
-
-def score_of_entry(entry: Mapping[str, Any]) -> Score:
-    """Of a run in a file of results (`study --results`)."""
+def score(entry: Mapping[str, Any]) -> Score:
+    """Of a run as a file of results has it (`runs.results.entry_of`)."""
     config, machine = entry["config"], entry["machine"]
     iou = entry["iou"][f"student/{config['train']['final_splits'][-1]}"]
     return Score(
-        " → ".join(data_names(config["data"][side]) for side in ("source", "target")),
+        f"{config['data']['source']} → {config['data']['target']}",
         entry["steps"],
         entry["row"],
         config["uda"].get("teacher_statistics", "batch"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from daformer_lib.choosing.alarms import Alarms
-from daformer_lib.choosing.candidates import NAN, Candidate
+from daformer_lib.choosing.candidates import NAN, Candidate, grouped
 from daformer_lib.files import read_json
 from daformer_lib.means import json_values
 
@@ -41,12 +41,12 @@ class Record:
         """Only what shares sets and length is compared: elsewhere nobody would choose."""
         students = [one for one in self.networks if one.model == "student"]
         tables = {
-            "students of all runs": _grouped(students, lambda one: one.setting),
-            "students and teachers": _grouped(self.networks, lambda one: one.setting),
-            "students of one seed": _grouped(students, lambda one: (one.setting, one.seed)),
+            "students of all runs": grouped(students, lambda one: one.setting),
+            "students and teachers": grouped(self.networks, lambda one: one.setting),
+            "students of one seed": grouped(students, lambda one: (one.setting, one.seed)),
         }
         if self.steps:
-            tables["steps of one run"] = _grouped(self.steps, lambda one: (one.run, one.key))
+            tables["steps of one run"] = grouped(self.steps, lambda one: (one.run, one.key))
         return tables
 
     def values(self) -> dict[str, Any]:
@@ -84,12 +84,3 @@ def _network(one: Candidate) -> Hashable:
 
 def _last_of_each(found: Iterable, mark: Callable[[Any], Hashable]) -> tuple:
     return tuple({mark(one): one for one in found}.values())
-
-
-def _grouped(
-    found: Iterable[Candidate], mark: Callable[[Candidate], Hashable]
-) -> list[list[Candidate]]:
-    groups: dict[Hashable, list[Candidate]] = {}
-    for one in found:
-        groups.setdefault(mark(one), []).append(one)
-    return list(groups.values())

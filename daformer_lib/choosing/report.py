@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,19 +38,23 @@ def measure(tables: Tables) -> dict[str, dict[str, Trust]]:
     found: dict[str, dict[str, Trust]] = {}
     for table, groups in tables.items():
         found[table] = {}
-        for name, criterion in CRITERIA.items():
-            pairs = [
-                ([c.values.get(name, NAN) for c in group], [c.miou for c in group])
-                for group in groups
-            ]
-            if (worth := trust(criterion, pairs)) is not None:
+        for name in CRITERIA:
+            if (worth := _trusted(name, groups)) is not None:
                 found[table][name] = worth
     return found
 
 
+def _trusted(name: str, groups: Sequence[Sequence[Candidate]]) -> Trust | None:
+    pairs = [
+        ([c.values.get(name, NAN) for c in group], [c.miou for c in group]) for group in groups
+    ]
+    return trust(CRITERIA[name], pairs)
+
+
 def write_evidence(record: Record, path: Path, command: str) -> tuple[Path, Path]:
     """The numbers with every candidate, and the page beside them."""
-    worth = measure(record.tables())
+    tables = record.tables()
+    worth = measure(tables)
     best = best_criterion(worth)
     values = {
         "command": command,
@@ -61,13 +65,19 @@ def write_evidence(record: Record, path: Path, command: str) -> tuple[Path, Path
         },
         **record.values(),
     }
-    page = write_atomic(path.with_suffix(".md"), evidence_page(record, command).encode())
+    page = write_atomic(path.with_suffix(".md"), _page(record, tables, worth, command).encode())
     return write_json(path, values, indent=None), page
 
 
 def evidence_page(record: Record, command: str) -> str:
     """What each criterion was worth, as Markdown."""
-    worth = measure(record.tables())
+    tables = record.tables()
+    return _page(record, tables, measure(tables), command)
+
+
+def _page(
+    record: Record, tables: Tables, worth: Mapping[str, Mapping[str, Trust]], command: str
+) -> str:
     best = best_criterion(worth)
     runs = len({(one.run, one.key) for one in record.networks})
     lines = [
@@ -82,7 +92,7 @@ def evidence_page(record: Record, command: str) -> str:
         "tables of those that all have.",
     ]
     for table, found in worth.items():
-        groups = len(record.tables()[table])
+        groups = len(tables[table])
         count = max((one.candidates for one in found.values()), default=0)
         among = f", {groups} groups" if groups > 1 else ""
         lines += [
@@ -92,7 +102,7 @@ def evidence_page(record: Record, command: str) -> str:
         for name, one in sorted(found.items(), key=lambda pair: pair[1].regret):
             better = "high" if CRITERIA[name].high else "low"
             lines.append(f"| {name}: {CRITERIA[name].text} | {better} | {_worth(one)} |")
-    lines += ["", *_by_setting(record, best)]
+    lines += ["", *_by_setting(tables["students of all runs"], best)]
     if record.alarms:
         lines += ["", "## Findings of the runs, against labels\n", *alarms_page(record.alarms)]
     return "\n".join(lines) + "\n"
@@ -105,15 +115,14 @@ def _worth(one: Trust) -> str:
     )
 
 
-def _by_setting(record: Record, best: str) -> list[str]:
+def _by_setting(groups: Sequence[Sequence[Candidate]], best: str) -> list[str]:
     """Lines of Markdown: where the criterion that is gone by did well, and where not."""
     lines = [
         f"## `{best}` from setting to setting\n",
         "| students of | candidates | correlation | regret |", "|---|---|---|---|",
     ]  # fmt: skip
-    for group in record.tables()["students of all runs"]:
-        found = measure({"": [group]})[""].get(best)
-        if found is not None:
+    for group in groups:
+        if (found := _trusted(best, [group])) is not None:
             lines.append(f"| {group[0].setting} | {found.candidates} | {_worth(found)} |")
     return lines
 

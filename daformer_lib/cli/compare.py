@@ -255,7 +255,13 @@ def choose(
         data_root: where the data lie, if not where the runs found them.
     """
     from daformer_lib.choosing.alarms import alarms
-    from daformer_lib.choosing.candidates import of_runs, of_steps, require_one_target, settings_of
+    from daformer_lib.choosing.candidates import (
+        grouped,
+        of_runs,
+        of_steps,
+        require_one_target,
+        setting,
+    )
     from daformer_lib.choosing.record import Record, read_record
     from daformer_lib.choosing.report import chosen_by, ranking, write_evidence
 
@@ -267,7 +273,7 @@ def choose(
     best, said = chosen_by()
     if evidence is not None:
         record = read_record(evidence)
-        for group in settings_of(opened):
+        for group in grouped(opened, setting):
             with Progress(len(group), "choose") as bar:
                 found = tuple(of_runs(group, images, data_root, bar))
             steps = (one for run in group if run.health for one in of_steps(run))

@@ -155,18 +155,18 @@ def gains(
     Args:
         runs: folders of complete runs: adapted ones, and source-only on the same sets for as many
             steps.
-        results: a file of `study --results`, whose runs count as well.
+        results: a file of `study --results`, whose source_only and daformer count as well.
         output: gets the numbers, beside those that it has; the page lies beside it.
     """
-    from daformer_lib.choosing.gains import score, score_of_entry, write_gains
+    from daformer_lib.choosing.gains import score, write_gains
     from daformer_lib.runs import Run
-    from daformer_lib.runs.results import read_entries
+    from daformer_lib.runs.results import entry_of, read_entries
 
     opened = [Run(folder) for folder in runs if not folder.is_file()]  # of runs/*: locks
-    scores = [score(run) for run in opened if run.experiment.mode != "oracle"]
+    scores = [score(entry_of(run)) for run in opened if run.experiment.mode != "oracle"]
     kept = ("source_only", "daformer")
     entries = read_entries(results) if results else []
-    scores += [score_of_entry(entry) for entry in entries if entry["row"] in kept]
+    scores += [score(entry) for entry in entries if entry["row"] in kept]
     command = "python -m daformer_lib gains" + " <folders of runs>" * bool(runs)
     command += f" --results {results}" if results else ""
     for path in write_gains(scores, output, command):

@@ -152,7 +152,7 @@ def write_results(runs: Sequence[Run], path: Path, command: str) -> Path:
     """
     entries = {(entry["row"], entry["seed"]): entry for entry in read_entries(path)}
     for run in runs:
-        entry = _entry(run) | {"command": command}
+        entry = entry_of(run) | {"command": command}
         if other := next((e for e in entries.values() if not _same_data(e, entry)), None):
             raise ValueError(
                 f"{path} has runs on {_data_of(other)}, this study is on {_data_of(entry)}: name "
@@ -163,7 +163,8 @@ def write_results(runs: Sequence[Run], path: Path, command: str) -> Path:
     return path
 
 
-def _entry(run: Run) -> dict[str, Any]:
+def entry_of(run: Run) -> dict[str, Any]:
+    """What a file of results keeps of a finished run."""
     config, data, spec = run.experiment.to_dict(), run.experiment.data, run.spec
     config["data"].pop("data_root")
     config["data"] |= {side: data_names(getattr(data, side)) for side in ("source", "target")}

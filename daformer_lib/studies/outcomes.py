@@ -43,7 +43,7 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """The values of one setting, by what a reader calls them; the first named is the kit's own."""
+    """The values of one setting, by what a reader calls them; the kit's own is among them."""
 
     title: str
     place: str  # part.field
@@ -93,8 +93,9 @@ def keep_outcomes(runs: Mapping[tuple[str, str], Run], folder: Path, command: st
     Args:
         runs: of all of `experiments`.
     """
-    first = next(iter(runs.values())).experiment.data
-    target = SegmentationDataset(get_spec(first.target), first.data_root, "train")
+    one = next(iter(runs.values()))
+    data = one.experiment.data
+    target = SegmentationDataset(get_spec(data.target), data.data_root, "train")
     chosen = _telling(target)
     images = torch.stack([to_tensors(*target.load(i))[0] for i in chosen])
     maps, entries = [], []
@@ -106,14 +107,13 @@ def keep_outcomes(runs: Mapping[tuple[str, str], Run], folder: Path, command: st
             "sweep": sweep, "value": text, "miou": final.miou(), "iou": list(final.iou),
             "teacher": run.final("teacher", "test").miou(),
         })  # fmt: skip
-    one = next(iter(runs.values()))
     write_label_png(folder / f"{Path(OUTCOMES).stem}.png", np.concatenate(maps))
     return write_json(
         folder / OUTCOMES,
         {
             "command": command, "steps": STEPS, "seed": one.experiment.train.seed,
-            "machine": one.result["machine"], "target": first.target,
-            "images": [_scene_of(first.target, target.stems[i]) for i in chosen],
+            "machine": one.result["machine"], "target": data.target,
+            "images": [_scene_of(data.target, target.stems[i]) for i in chosen],
             "runs": json_values(entries, 4),
         },
     )  # fmt: skip
@@ -138,7 +138,8 @@ def _kept() -> tuple[dict[str, Any], np.ndarray]:
 
 def outcome_chart(name: str) -> Any:
     """The student's scores over the values of a setting: all classes, the rare, the large ones."""
-    kept, spec = _kept()[0], get_spec(_kept()[0]["target"])
+    kept, _ = _kept()
+    spec = get_spec(kept["target"])
     entries = [one for one in kept["runs"] if one["sweep"] == name]
     at = np.arange(len(entries))
     iou = np.array([one["iou"] for one in entries], dtype=float)

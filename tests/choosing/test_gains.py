@@ -11,7 +11,7 @@ from daformer_lib.choosing.gains import (
     gains,
     gains_page,
     read_gains,
-    score_of_entry,
+    score,
     write_gains,
 )
 
@@ -87,7 +87,7 @@ def test_a_run_in_a_file_of_results_counts_as_well():
         "iou": {"student/test": [0.5, None, 0.25]},
         "machine": {"processor": "a machine", "torch": "2"},
     }  # fmt: skip
-    found = score_of_entry(entry)
+    found = score(entry)
     assert found.mark == ("a → b", 4000, "daformer", "batch", 1)
     assert found.evaluated == (0, 1) and math.isnan(found.iou[1]) and found.iou[2] == 0.25
 

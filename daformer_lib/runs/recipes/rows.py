@@ -194,7 +194,7 @@ def _row(row: str, profile: str) -> Experiment:
     for published, _ in PUBLISHED if profile == "full" else ():
         known |= published
     changes = _named(known, row, "row")
-    pieces = PIECES[profile if profile in PIECES else "mini"]
+    pieces = PIECES.get(profile, PIECES["mini"])
     for piece in changes.get("use", ()):
         base = base.changed(**pieces[piece])
     return base.changed(**{key: value for key, value in changes.items() if key != "use"})

@@ -128,13 +128,14 @@ def swallows(course: Course) -> Iterator[Finding]:
     if not course.judged or len(course.looks) < 2:
         return
     first, now = course.shares(0), course.shares(-1)
-    for i in _grown(first, now, SWALLOWED, GROWN):
+    for i in np.flatnonzero((now - first >= SWALLOWED) & (now >= GROWN * first)):
+        evidence, classes = _at_whose_cost(course, i, first, now)
         yield Finding(
             "one class swallows others",
-            _who_shrank(course, i, first, now),
+            evidence,
             "look at the pseudo-labels (compare); a longer source-only start or a teacher that "
             "labels with other statistics (uda.teacher_statistics) may hold them apart",
-            (course.classes[i], *(course.classes[j] for j in _losers(first, now))),
+            classes,
         )
 
 
@@ -142,41 +143,33 @@ def keeps_growing(course: Course) -> Iterator[Finding]:
     """A class that still takes pixels from others in the second half of the run."""
     if not course.judged or len(course.looks) < 4:
         return
-    middle, now = course.shares((len(course.looks) - 1) // 2), course.shares(-1)
-    for i in _grown(middle, now, WON_LATE, GROWN_LATE):
-        if now[i] < GROWN_LATE * course.source_shares[i]:
-            continue
-        step = course.looks[(len(course.looks) - 1) // 2]["step"]
+    half = (len(course.looks) - 1) // 2
+    middle, now = course.shares(half), course.shares(-1)
+    usual = np.maximum(middle, course.source_shares)
+    for i in np.flatnonzero((now - middle >= WON_LATE) & (now >= GROWN_LATE * usual)):
+        evidence, classes = _at_whose_cost(course, i, middle, now)
         yield Finding(
             "one class keeps growing",
-            f"since step {step} {_who_shrank(course, i, middle, now)}",
+            f"since step {course.looks[half]['step']} {evidence}",
             "look at the pseudo-labels since then (compare); an earlier step may be better "
             "(choose --steps), a longer memory of the teacher (uda.ema_decay) steadier",
-            (course.classes[i], *(course.classes[j] for j in _losers(middle, now))),
+            classes,
         )
 
 
-def _grown(before: np.ndarray, now: np.ndarray, won: float, times: float) -> np.ndarray:
-    """Ids of the classes whose share has grown by so much, and so many times."""
-    return np.flatnonzero((now - before >= won) & (now >= times * before))
+def _at_whose_cost(
+    course: Course, i: int, before: np.ndarray, now: np.ndarray
+) -> tuple[str, tuple[str, ...]]:
+    """ "car grew from 6.8 % of the labels to 9.6 %, road (40.3 % to 37.1 %) shrank"; the classes.
 
-
-def _losers(before: np.ndarray, now: np.ndarray) -> list[int]:
-    """The up to three classes that lost most, each over a hundredth of the pixels."""
-    lost = before - now
-    return [int(j) for j in np.argsort(-lost)[:3] if lost[j] > 0.01]
-
-
-def _who_shrank(course: Course, i: int, before: np.ndarray, now: np.ndarray) -> str:
-    """ "car grew from 6.8 % of the labels to 9.6 %, road (40.3 % to 37.1 %) shrank"."""
-    named = ", ".join(
-        f"{course.classes[j]} ({_percent(before[j])} to {_percent(now[j])})"
-        for j in _losers(before, now)
-    )
-    grew = (
-        f"{course.classes[i]} grew from {_percent(before[i])} of the labels to {_percent(now[i])}"
-    )
-    return f"{grew}, {named} shrank" if named else grew
+    Named are the up to three classes that lost most, each over a hundredth of the pixels.
+    """
+    lost, names = before - now, course.classes
+    losers = [j for j in np.argsort(-lost)[:3] if lost[j] > 0.01]
+    told = ", ".join(f"{names[j]} ({_percent(before[j])} to {_percent(now[j])})" for j in losers)
+    grew = f"{names[i]} grew from {_percent(before[i])} of the labels to {_percent(now[i])}"
+    classes = (names[i], *(names[j] for j in losers))
+    return f"{grew}, {told} shrank" if told else grew, classes
 
 
 def unsteady(course: Course) -> Iterator[Finding]:
