@@ -145,9 +145,23 @@ def whole(model: nn.Module, image: Tensor) -> Tensor:
 
 
 def decide(logits: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Label (B, h, w) and its probability (B, h, w), at `size` (height, width)."""
-    confidence, label = _resize(logits, size).softmax(1).max(1)
-    return label, confidence
+    """Label (B, h, w) and its probability (B, h, w), at `size` (height, width).
+
+    One class is resized after the other, beside the best so far: a photograph of 12 megapixels
+    with 19 classes would need 0.9 GB for its logits alone, and as much again for a softmax.
+    """
+    best = _resize(logits[:, :1], size)[:, 0]
+    label = torch.zeros_like(best, dtype=torch.uint8)
+    total = torch.ones_like(best)  # of exp(logit - best), over the classes so far
+    for train_id in range(1, logits.shape[1]):
+        one = _resize(logits[:, train_id : train_id + 1], size)[:, 0]
+        lead = one - best
+        better = lead > 0
+        label.masked_fill_(better, train_id)
+        ratio = lead.abs_().neg_().exp_()  # in place: at that size memory is the cost
+        total = torch.where(better, total * ratio + 1, total + ratio)
+        best = torch.maximum(best, one)
+    return label.long(), total.reciprocal()
 
 
 def slide(
@@ -177,7 +191,7 @@ def slide(
         for box, part in zip(group, logits.split(len(image))):
             total[box] += part
             count[box[1:]] += 1
-    return total / count
+    return total.div_(count)
 
 
 def require_stride(window: tuple[int, int], stride: tuple[int, int]) -> None:

@@ -10,6 +10,7 @@ from daformer_lib.evaluate import (
     Scores,
     absence_notes,
     confusion_matrix,
+    decide,
     evaluate,
     predict,
     slide,
@@ -166,3 +167,16 @@ def test_the_mean_is_over_what_is_evaluated():
     only = Scores(pixels, evaluated=(3,))
     assert np.isnan(only.miou()) and only.reason.startswith("no evaluated class is in truth")
     assert np.isnan(scores.miou(()))  # a data set without rare classes has no mean over them
+
+
+def test_decide_is_argmax_and_softmax_of_the_resized_logits():
+    """One class after the other, with the labels of all at once."""
+    logits = 3 * torch.randn(2, 7, 9, 11, generator=torch.Generator().manual_seed(0))
+    whole = F.interpolate(logits, (40, 50), mode="bilinear", align_corners=False)
+    expected, best = whole.softmax(1).max(1).values, whole.argmax(1)
+    label, confidence = decide(logits, (40, 50))
+    assert label.dtype == torch.int64
+    torch.testing.assert_close(label, best, rtol=0, atol=0)
+    torch.testing.assert_close(confidence, expected, rtol=0, atol=1e-6)
+    certain = decide(torch.tensor([-1e4, 0.0, -1e4]).view(1, 3, 1, 1), (1, 1))
+    assert certain[0].item() == 1 and certain[1].item() == 1

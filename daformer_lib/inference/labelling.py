@@ -10,7 +10,8 @@ slide: the image keeps its shape; scaled by `scale`, it is covered with windows,
     pixels, too small for the encoders, are filled up to the right and below with the mean colour,
     and the filling is cut off again.
 
-Either way the logits of one image exist at its own size: 4 bytes x classes x pixels of memory.
+Labels are decided at the image's own size, one class after the other. Only under windows do the
+logits of all classes exist, at the scaled image's size: 4 bytes x classes x pixels of memory.
 """
 
 from __future__ import annotations
