@@ -22,7 +22,9 @@ SWALLOWED, GROWN = 0.10, 1.4  # a class has won so much, and so many times its f
 WON_LATE, GROWN_LATE = 0.02, 1.25
 UNSTEADY, MOVED = 0.75, 0.08  # labels under two statistics agree less, and a class's share moves
 SURE, SHAKY = 0.95, 0.80  # confident share above, agreement under a flip or other colours below
-LEARNED = 0.5  # nats of mutual information: below, a network tells too little apart to judge
+# Nats of mutual information below which a network tells too little apart to be judged; of a set of
+# few or very unequal classes, a third of the most that labels with the source's shares can carry.
+LEARNED, LEARNED_OF_ALL = 0.5, 1 / 3
 NOTHING = 0.01  # confident share below
 ZERO = 1e-3  # a loss below
 NO_CELL = 1e-4  # share of the feature cells below
@@ -82,8 +84,10 @@ class Course:
     @property
     def judged(self) -> bool:
         """Whether labels are learned from, by a network that tells classes apart."""
-        learned = max(one["information"] for one in self.looks) > LEARNED
-        return self.experiment.mode == "uda" and learned
+        shares = self.source_shares[self.source_shares > 0]
+        most = float(-(shares * np.log(shares)).sum())
+        learned = max(one["information"] for one in self.looks)
+        return self.experiment.mode == "uda" and learned > min(LEARNED, LEARNED_OF_ALL * most)
 
     def shares(self, at: int) -> np.ndarray:
         """(K,) of the labels that the run learns from: the teacher's, else the student's."""

@@ -141,6 +141,18 @@ def test_a_network_that_tells_nothing_apart_is_not_judged_by_its_classes():
     assert find(course({"information": 0.01}, broken)) == []
 
 
+def test_two_classes_that_can_carry_little_are_judged_as_well():
+    """Shares of 84 and 16 % carry 0.44 nats at most, less than what many classes must reach."""
+    shares = {"shares": [0.84, 0.16], "teacher_shares": [0.84, 0.16], "batch_shares": [0.84, 0.16]}
+    start, end = ({**HEALTHY, **shares, "rcs_drawn": [5, 5], "step": s} for s in (100, 200))
+    end |= {"teacher_shares": [1.0, 0.0]}
+    plain = recipes.experiment("self_training", "study")
+    for information, expected in ((0.3, ["class vanished"]), (0.1, [])):
+        looks = [one | {"information": information} for one in (start, end)]
+        found = find(Course(plain, ("field", "trees"), looks, np.array([0.84, 0.16])))
+        assert names(found) == expected
+
+
 def test_the_remedy_for_a_memory_is_one_that_has_no_finding():
     (found,) = find(CONDITIONS["memory longer than the run allows"])
     decay = float(found.remedy.split("ema_decay=")[1])
