@@ -18,13 +18,15 @@ from daformer_lib.config import Experiment
 SEEN, GONE = 0.0005, 0.05  # a class of at least this share has less than this part of it left
 SWALLOWED, GROWN = 0.10, 1.4  # a class has won so much, and so many times its first share
 # Since the middle of the run, by when the shares of a sound one have settled; and so many times the
-# source's share: a class that is learned late grows, too, but not beyond what there is of it.
-WON_LATE, GROWN_LATE = 0.02, 1.25
+# source's share: a class that is learned late grows, too, but not beyond what there is of it. One
+# that the middle hardly labels, by the source's share, is only being learned.
+WON_LATE, GROWN_LATE, KNOWN_LATE = 0.02, 1.25, 0.5
 UNSTEADY, MOVED = 0.75, 0.08  # labels under two statistics agree less, and a class's share moves
 SURE, SHAKY = 0.95, 0.80  # confident share above, agreement under a flip or other colours below
 # Nats of mutual information below which a network tells too little apart to be judged; of a set of
 # few or very unequal classes, a third of the most that labels with the source's shares can carry.
 LEARNED, LEARNED_OF_ALL = 0.5, 1 / 3
+SETTLED = 2 / 3  # of the information that a run's labels ever carry: from there on they are learned
 NOTHING = 0.01  # confident share below
 ZERO = 1e-3  # a loss below
 NO_CELL = 1e-4  # share of the feature cells below
@@ -89,6 +91,12 @@ class Course:
         learned = max(one["information"] for one in self.looks)
         return self.experiment.mode == "uda" and learned > min(LEARNED, LEARNED_OF_ALL * most)
 
+    @property
+    def settled(self) -> int:
+        """The first look whose labels carry most of the information that the run's ever do."""
+        carried = np.array([one["information"] for one in self.looks])
+        return int(np.argmax(carried >= SETTLED * carried.max()))
+
     def shares(self, at: int) -> np.ndarray:
         """(K,) of the labels that the run learns from: the teacher's, else the student's."""
         one = self.looks[at]
@@ -128,11 +136,19 @@ def vanished(course: Course) -> Iterator[Finding]:
 
 
 def swallows(course: Course) -> Iterator[Finding]:
-    """A class that took many pixels from others since the first look."""
+    """A class that took many pixels from others: since the labels were learned, or beyond both what
+    it had at the first look and what the source shows.
+
+    Labels that are still being learned move too: where the target shows more of a class than the
+    source, a healthy run finds it late.
+    """
     if not course.judged or len(course.looks) < 2:
         return
-    first, now = course.shares(0), course.shares(-1)
-    for i in np.flatnonzero((now - first >= SWALLOWED) & (now >= GROWN * first)):
+    first, settled, now = course.shares(0), course.shares(course.settled), course.shares(-1)
+    for i in range(len(now)):
+        usual = max(first[i], course.source_shares[i])
+        if not (_swallowed(settled[i], now[i]) or _swallowed(usual, now[i])):
+            continue
         evidence, classes = _at_whose_cost(course, i, first, now)
         yield Finding(
             "one class swallows others",
@@ -143,6 +159,10 @@ def swallows(course: Course) -> Iterator[Finding]:
         )
 
 
+def _swallowed(before: float, now: float) -> bool:
+    return bool(now - before >= SWALLOWED and now >= GROWN * before)
+
+
 def keeps_growing(course: Course) -> Iterator[Finding]:
     """A class that still takes pixels from others in the second half of the run."""
     if not course.judged or len(course.looks) < 4:
@@ -150,7 +170,8 @@ def keeps_growing(course: Course) -> Iterator[Finding]:
     half = (len(course.looks) - 1) // 2
     middle, now = course.shares(half), course.shares(-1)
     usual = np.maximum(middle, course.source_shares)
-    for i in np.flatnonzero((now - middle >= WON_LATE) & (now >= GROWN_LATE * usual)):
+    learned = middle >= KNOWN_LATE * course.source_shares  # others are learned late: no collapse
+    for i in np.flatnonzero(learned & (now - middle >= WON_LATE) & (now >= GROWN_LATE * usual)):
         evidence, classes = _at_whose_cost(course, i, middle, now)
         yield Finding(
             "one class keeps growing",

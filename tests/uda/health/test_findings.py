@@ -108,7 +108,7 @@ def test_growth_is_counted_from_the_middle_of_the_run():
 
 
 def test_a_class_that_is_learned_late_grows_to_what_the_source_shows_of_it():
-    late = [{"teacher_shares": [0.56, 0.4, 0.01, 0.03]}] * 2
+    late = [{"teacher_shares": [0.54, 0.4, 0.01, 0.05]}] * 2
     assert find(course(*late, {}, {})) == []
     beyond = {"teacher_shares": [0.47, 0.4, 0.01, 0.12]}
     assert names(find(course(*late, {}, beyond))) == ["one class keeps growing"]
@@ -139,6 +139,26 @@ def test_the_largest_objects_are_named_where_fd_has_no_cell():
 def test_a_network_that_tells_nothing_apart_is_not_judged_by_its_classes():
     broken = {"information": 0.01, "teacher_shares": [1.0, 0.0, 0.0, 0.0]}
     assert find(course({"information": 0.01}, broken)) == []
+
+
+def test_a_class_that_is_found_late_swallows_nothing():
+    """The first look is of a network that knows little; the target shows more than the source."""
+    early = {"information": 0.6, "teacher_shares": [0.6, 0.39, 0.0, 0.01]}
+    late = {"teacher_shares": [0.45, 0.38, 0.0, 0.17]}  # the source has 0.09
+    assert names(find(course(early, late, late, late))) == ["class vanished"]
+    known = {"teacher_shares": [0.5, 0.41, 0.0, 0.09]}  # the same growth of what was learned
+    assert "one class swallows others" not in names(find(course(early, known, known, late)))
+    far = {"teacher_shares": [0.4, 0.35, 0.0, 0.25]}
+    assert "one class swallows others" in names(find(course(early, known, known, far)))
+    assert "one class swallows others" in names(find(course(early, far, far, far)))
+
+
+def test_a_class_that_is_learned_in_the_second_half_does_not_keep_growing():
+    late = {"teacher_shares": [0.5, 0.4, 0.05, 0.05]}
+    none = {"teacher_shares": [0.51, 0.4, 0.0, 0.09]}
+    few = {"teacher_shares": [0.5, 0.4, 0.01, 0.09]}
+    assert names(find(course({}, none, none, late))) == []
+    assert names(find(course({}, few, few, late))) == ["one class keeps growing"]
 
 
 def test_two_classes_that_can_carry_little_are_judged_as_well():
