@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -241,3 +242,34 @@ def test_runs_and_their_steps(smoke, tmp_path, monkeypatch, capsys):
         of_runs([*runs, oracle])
     with pytest.raises(ValueError, match="name the folders"):
         of_runs([])
+
+
+def test_what_the_page_on_health_types_is_what_was_measured():
+    """docs/use/health.md quotes results/choose.json: every correlation, regret and count."""
+    root = Path(__file__).parents[2]
+    page = (root / "docs/use/health.md").read_text(encoding="utf-8")
+    measured = json.loads((root / "results/choose.json").read_text(encoding="utf-8"))
+    names = (
+        "students of all runs", "students and teachers", "students of one seed", "steps of one run",
+    )  # fmt: skip
+    runs, both, seed, steps = (measured["tables"][name] for name in names)
+
+    def said(table, criterion: str) -> str:
+        return f"{table[criterion]['correlation']:.2f}; {{}}{table[criterion]['regret']:.1f}"
+
+    best, alarms = measured["best"], measured["alarms"]
+    assert best == "information" and "**Mutual information**" in page
+    for quoted in (
+        f"mean rank correlation {runs[best]['correlation']:.2f} with the true mIoU and a regret of "
+        f"{runs[best]['regret']:.1f} points; within a seed {seed[best]['correlation']:.2f} and "
+        f"{seed[best]['regret']:.1f}.",
+        f"({said(both, best).format('regret ')} points)",
+        f"({said(steps, best).format('regret ')})",
+        *(f"({said(steps, name).format('')})" for name in ("source_loss", "entropy")),
+        *(f"({said(runs, name).format('')}" for name in (
+            "density", "mix_between", "near_source", "near_source_only", "agreement",
+        )),
+        f"Over {len(alarms)} adapted runs",
+        f"{sum(len(one['right']) for one in alarms)} of them are lost",
+    ):  # fmt: skip
+        assert quoted in page, quoted
