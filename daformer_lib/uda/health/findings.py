@@ -323,13 +323,14 @@ def memory(course: Course) -> Iterator[Finding]:
             told,
             f"the teacher stays behind its student; try uda.ema_decay={fitting:.3g}",
         )
-    elif course.judged and course.looks[-1].get("student_agrees", 0.0) > REPEATS:
-        fitting = 1 - 1 / min(1000, steps / 20)
+        return
+    fitting = min(1000, steps / 20)  # the rule of runs/recipes/lengths.py
+    agrees = course.looks[-1].get("student_agrees", 0.0)
+    if course.judged and agrees > REPEATS and length < 0.9 * fitting:
         yield Finding(
             "memory shorter than the run needs",
-            f"the teacher says what its student says of "
-            f"{_percent(course.looks[-1]['student_agrees'])} of the pixels; {told}",
-            f"it has nothing to teach it; try uda.ema_decay={fitting:.3g}",
+            f"the teacher says what its student says of {_percent(agrees)} of the pixels; {told}",
+            f"it has nothing to teach it; try uda.ema_decay={1 - 1 / fitting:.3g}",
         )
 
 
