@@ -259,7 +259,10 @@ def test_what_the_page_on_health_types_is_what_was_measured():
 
     best, alarms = measured["best"], measured["alarms"]
     assert best == "information" and "**Mutual information**" in page
+    count = len({(one["run"], one["key"]) for one in measured["networks"]})
+    assert f"[measured over {count}]" in (root / "README.md").read_text(encoding="utf-8")
     for quoted in (
+        f": {count} runs, {len(measured['steps'])} evaluations",
         f"mean rank correlation {runs[best]['correlation']:.2f} with the true mIoU and a regret of "
         f"{runs[best]['regret']:.1f} points; within a seed {seed[best]['correlation']:.2f} and "
         f"{seed[best]['regret']:.1f}.",
