@@ -145,10 +145,16 @@ def whole(model: nn.Module, image: Tensor) -> Tensor:
 
 
 def decide(logits: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Label (B, h, w) and its probability (B, h, w), at `size` (height, width).
+    """Label (B, h, w) and its probability (B, h, w), at `size` (height, width)."""
+    confidence, label = _resize(logits, size).softmax(1).max(1)
+    return label, confidence
 
-    One class is resized after the other, beside the best so far: a photograph of 12 megapixels
-    with 19 classes would need 0.9 GB for its logits alone, and as much again for a softmax.
+
+def decide_by_class(logits: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """The same in little memory, and equal but for rounding: one class is resized after the other.
+
+    A photograph of 12 megapixels with 19 classes would need 0.9 GB for its logits alone, and as
+    much again for a softmax.
     """
     best = _resize(logits[:, :1], size)[:, 0]
     label = torch.zeros_like(best, dtype=torch.uint8)

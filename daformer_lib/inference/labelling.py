@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from daformer_lib.data.transforms import resize_image, stack_images, to_tensors
-from daformer_lib.evaluate import decide, require_stride, slide, whole
+from daformer_lib.evaluate import decide_by_class, require_stride, slide, whole
 from daformer_lib.files import read_image
 from daformer_lib.specs import DatasetSpec
 
@@ -119,7 +119,7 @@ def _slid(network: nn.Module, image: np.ndarray, view: NetworkView, device: torc
 
 
 def _decided(logits: Tensor, image: np.ndarray) -> Prediction:
-    label, confidence = decide(logits, image.shape[:2])
+    label, confidence = decide_by_class(logits, image.shape[:2])
     return Prediction(label[0].byte().cpu().numpy(), confidence[0].float().cpu().numpy())
 
 
