@@ -20,7 +20,7 @@ SWALLOWED, GROWN = 0.10, 1.4  # a class has won so much, and so many times its f
 # Since the middle of the run, by when the shares of a sound one have settled; and so many times the
 # source's share: a class that is learned late grows, too, but not beyond what there is of it. One
 # that the middle hardly labels, by the source's share, is only being learned.
-WON_LATE, GROWN_LATE, KNOWN_LATE = 0.02, 1.25, 0.5
+WON_LATE, GROWN_LATE, KNOWN_LATE = 0.02, 1.25, 0.25
 UNSTEADY, MOVED = 0.75, 0.08  # labels under two statistics agree less, and a class's share moves
 SURE, SHAKY = 0.95, 0.80  # confident share above, agreement under a flip or other colours below
 # Nats of mutual information below which a network tells too little apart to be judged; of a set of
@@ -145,10 +145,8 @@ def swallows(course: Course) -> Iterator[Finding]:
     if not course.judged or len(course.looks) < 2:
         return
     first, settled, now = course.shares(0), course.shares(course.settled), course.shares(-1)
-    for i in range(len(now)):
-        usual = max(first[i], course.source_shares[i])
-        if not (_swallowed(settled[i], now[i]) or _swallowed(usual, now[i])):
-            continue
+    usual = np.maximum(first, course.source_shares)
+    for i in np.flatnonzero(_swallowed(settled, now) | _swallowed(usual, now)):
         evidence, classes = _at_whose_cost(course, i, first, now)
         yield Finding(
             "one class swallows others",
@@ -159,8 +157,8 @@ def swallows(course: Course) -> Iterator[Finding]:
         )
 
 
-def _swallowed(before: float, now: float) -> bool:
-    return bool(now - before >= SWALLOWED and now >= GROWN * before)
+def _swallowed(before: np.ndarray, now: np.ndarray) -> np.ndarray:
+    return (now - before >= SWALLOWED) & (now >= GROWN * before)
 
 
 def keeps_growing(course: Course) -> Iterator[Finding]:
