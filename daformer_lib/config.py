@@ -36,6 +36,7 @@ _LATER = (
     ("model", "tune", "full"),
     ("data", "target_scale", None),
     ("data", "target_margins", None),
+    ("uda", "classmix", True),
     ("uda", "teacher_statistics", "batch"),
     ("optim", "layer_decay", 1.0),
     ("train", "accumulate", 1),
@@ -159,6 +160,7 @@ class UDAConfig:
     threshold: float = 0.968  # a pixel is confident from this probability on
     ignore_top: int = 15  # rows of the crop without weight: the rectified border of Cityscapes
     ignore_bottom: int = 120  # rows of the crop without weight: the ego vehicle's bonnet
+    classmix: bool = True  # paste half of the source's classes; without it the target's own images
     jitter_above: float = 0.2  # colour jitter if u > this: the authors' 0.2 means 80 % of steps
     jitter_strength: float = 0.2
     blur_above: float = 0.5  # Gaussian blur if u > this

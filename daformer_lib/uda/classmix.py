@@ -55,9 +55,12 @@ def draw_plan(
     """Whether to jitter and blur is drawn once for the batch, how much once per sample.
 
     Every rank draws for the whole batch, from equal generators, and keeps its own samples' part.
+    Without ClassMix classes are drawn as well, and none is pasted: jitter and blur stay the same.
     """
     classes = draw_classes(label, rng, ranks)
     samples = range(len(classes))
+    if not config.classmix:
+        classes = tuple(() for _ in samples)
     jitters = blurs = None
     if rng.random() > config.jitter_above:
         jitters = tuple(draw_jitter(config.jitter_strength, rng) for _ in samples)

@@ -166,6 +166,22 @@ def test_jitter_and_blur_happen_as_often_as_the_authors(uda):
     assert 0.15 <= min(sigmas) < 0.16 and 1.14 < max(sigmas) <= 1.15
 
 
+def test_without_classmix_nothing_is_pasted_and_all_else_is_drawn_as_before():
+    from daformer_lib.config import UDAConfig
+
+    label = torch.arange(4).reshape(1, 2, 2)
+    source = Labelled.certain(torch.ones(1, 3, 2, 2), label)
+    pseudo = Labelled(torch.zeros(1, 3, 2, 2), label + 7, torch.full((1, 2, 2), 0.25))
+    for seed in range(20):
+        with_, without = (
+            mixing.draw_plan(label, UDAConfig(classmix=on), np.random.default_rng(seed))
+            for on in (True, False)
+        )
+        assert without == with_._replace(classes=((),)) and len(with_.classes[0]) == 2
+        mixed = mixing.classmix(source, pseudo, without._replace(jitter=None, blur=None))
+        assert all(torch.equal(a, b) for a, b in zip(mixed, pseudo, strict=True))
+
+
 @pytest.mark.parametrize("case", [0, 1, 2])
 def test_blur(uda, facts, det, case):
     (_, (sigma, _)) = facts["blur"]["calls"][case]

@@ -4,6 +4,7 @@ from daformer_lib.runs.recipes.profiles import PROFILES
 from daformer_lib.runs.recipes.rows import (
     NETWORKS,
     ROWS,
+    SCALED,
     STUDIES,
     TITLES,
     default_root,
@@ -12,5 +13,6 @@ from daformer_lib.runs.recipes.rows import (
 )
 
 __all__ = [
-    "NETWORKS", "PROFILES", "ROWS", "STUDIES", "TITLES", "default_root", "experiment", "study_rows",
+    "NETWORKS", "PROFILES", "ROWS", "SCALED", "STUDIES", "TITLES", "default_root", "experiment",
+    "study_rows",
 ]  # fmt: skip

@@ -34,6 +34,7 @@ ROWS: dict[str, Changes] = {
     "daformer": {"use": ("rcs", "fd")},
     "fd_all": {"use": ("rcs", "fd"), "uda": {"fd_on": "all"}},
     "mic": {"use": ("rcs", "fd"), "mic": {}},
+    "mic_no_mask": {"use": ("rcs", "fd"), "mic": {"ratio": 0.0}},
     # Second stages: they go on from a finished run (--start-from).
     "cra": {"use": ("cra",)},
     "cra_no_adversary": {"use": ("cra",), "cra": {"weight": 0.0}},
@@ -51,6 +52,10 @@ ROWS: dict[str, Changes] = {
     "rcs_0001": {"use": ("rcs",), "data": {"rcs_temperature": 0.001}},
     "fd_everywhere": {"use": ("fd",), "uda": {"fd_on": "everywhere"}},
     "no_ignored_rows": {"use": ("rcs", "fd"), "uda": {"ignore_top": 0, "ignore_bottom": 0}},
+    # The devices of self-training, each taken out of the whole method.
+    "no_classmix": {"use": ("rcs", "fd"), "uda": {"classmix": False}},
+    "no_jitter": {"use": ("rcs", "fd"), "uda": {"jitter_above": 1.0}},
+    "no_blur": {"use": ("rcs", "fd"), "uda": {"blur_above": 1.0}},
 }
 
 # The names under which figures and tables show the rows.
@@ -64,6 +69,7 @@ TITLES = {
     "daformer": "DAFormer",
     "fd_all": "FD on all classes",
     "mic": "DAFormer + MIC",
+    "mic_no_mask": "DAFormer + MIC's loss, nothing masked",
     "cra": "CRA",
     "cra_no_adversary": "CRA without adversary",
     "cra_daformer": "CRA beside DAFormer",
@@ -78,6 +84,9 @@ TITLES = {
     "rcs_0001": "self-training + RCS, T = 0.001",
     "fd_everywhere": "self-training + FD everywhere",
     "no_ignored_rows": "DAFormer without ignored rows",
+    "no_classmix": "DAFormer without ClassMix",
+    "no_jitter": "DAFormer without colour jitter",
+    "no_blur": "DAFormer without blur",
 }
 
 # Tables 1 and 2: other networks without adaptation, with it, and with the target's labels.
@@ -100,6 +109,20 @@ DECODER_ROWS = (
 )  # fmt: skip
 ROWS |= {f"decoder_{d}": {"use": ("rcs", "fd"), "model": {"decoder": d}} for d in DECODER_ROWS}
 TITLES |= {f"decoder_{d}": f"DAFormer with decoder {d}" for d in DECODER_ROWS}
+# Half and double of what the profile has, one setting at a time.
+SCALED = {
+    "memory": "uda.ema_decay", "fd_weight": "uda.fd_weight", "warmup": "optim.warmup_steps",
+    "lr": "optim.lr", "temperature": "data.rcs_temperature",
+}  # fmt: skip
+_FACTORS = {"half": 0.5, "double": 2.0}
+ROWS |= {
+    f"{name}_{word}": {"use": ("rcs", "fd"), "times": (place, factor)}
+    for name, place in SCALED.items()
+    for word, factor in _FACTORS.items()
+}
+TITLES |= {
+    f"{name}_{word}": f"DAFormer, {SCALED[name]} {word}" for name in SCALED for word in _FACTORS
+}
 
 # What `study TABLE` runs at the mini profiles; at `full` a table is the paper's rows of its number.
 STUDIES: dict[str, tuple[str, ...]] = {
@@ -123,6 +146,11 @@ STUDIES: dict[str, tuple[str, ...]] = {
         "fd_everywhere", "fd", "fd_all", "no_ignored_rows", "short_memory", "daformer", "oracle",
     ),
     "table7": (*(f"decoder_{decoder}" for decoder in DECODER_ROWS), "daformer"),
+    "mic": ("daformer", "mic_no_mask", "mic"),
+    "settings": (
+        "daformer", "no_classmix", "no_jitter", "no_blur", "no_ignored_rows",
+        *(f"{name}_{word}" for name in SCALED for word in _FACTORS),
+    ),
 }  # fmt: skip
 
 
@@ -197,7 +225,20 @@ def _row(row: str, profile: str) -> Experiment:
     pieces = PIECES.get(profile, PIECES["mini"])
     for piece in changes.get("use", ()):
         base = base.changed(**pieces[piece])
-    return base.changed(**{key: value for key, value in changes.items() if key != "use"})
+    for place, factor in (changes["times"],) if "times" in changes else ():
+        base = _times(base, place, factor)
+    return base.changed(**{k: v for k, v in changes.items() if k not in ("use", "times")})
+
+
+def _times(base: Experiment, place: str, factor: float) -> Experiment:
+    """One setting multiplied; of the teacher's average its memory, 1 / (1 - decay) steps."""
+    part, field = place.split(".")
+    value = getattr(getattr(base, part), field)
+    if field == "ema_decay":
+        value = round(1 - (1 - value) / factor, 6)
+    else:
+        value = type(value)(value * factor)
+    return base.changed(**{part: {field: value}})
 
 
 def _named(table: dict[str, Any], name: str, kind: str) -> Any:

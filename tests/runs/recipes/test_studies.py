@@ -23,7 +23,7 @@ def test_a_table_at_full_is_the_papers():
     rows = recipes.study_rows("table5", "full")
     assert len(rows) == 8 and rows[0] == "table5_segformer_uda"
     assert len(recipes.study_rows("table1", "full")) == 15
-    with pytest.raises(KeyError, match=r"unknown study 'table9'; .*known: main, table1"):
+    with pytest.raises(KeyError, match=r"unknown study 'table9'; .*known: main, mic, settings, table1"):
         recipes.study_rows("table9", "study")
 
 
@@ -35,3 +35,23 @@ def test_networks_differ_in_nothing_but_the_network():
         other.changed(name=plain.name, model={"encoder": "tiny_mit", "decoder": "daformer"})
         == plain
     )
+
+
+@pytest.mark.parametrize("profile", ["demo", "study", "full"])
+def test_half_and_double_are_of_what_the_profile_has(profile):
+    base = recipes.experiment("daformer", profile)
+    half, double = (
+        {name: recipes.experiment(f"{name}_{word}", profile) for name in recipes.SCALED}
+        for word in ("half", "double")
+    )
+    for one, factor in ((half, 0.5), (double, 2)):
+        memory = 1 / (1 - one["memory"].uda.ema_decay)
+        assert memory == pytest.approx(factor / (1 - base.uda.ema_decay), rel=1e-3)
+        assert one["fd_weight"].uda.fd_weight == factor * base.uda.fd_weight
+        assert one["warmup"].optim.warmup_steps == factor * base.optim.warmup_steps
+        assert one["lr"].optim.lr == factor * base.optim.lr
+        assert one["temperature"].data.rcs_temperature == factor * base.data.rcs_temperature
+        for name, experiment in one.items():
+            part, field = recipes.SCALED[name].split(".")
+            back = {part: {field: getattr(getattr(base, part), field)}}
+            assert experiment.changed(name=base.name, **back) == base
