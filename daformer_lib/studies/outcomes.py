@@ -153,8 +153,9 @@ def outcome_chart(name: str) -> Any:
         f"{100 * low['miou']:.1f} ({low['value']}) to {100 * high['miou']:.1f} ({high['value']})"
     )
     return viz.line_chart(
-        lines, y_label="IoU (%)", title=title, dots=True, x_texts=[one["value"] for one in entries]
-    )
+        lines, x_label=f"one run of {kept['steps']} steps each; distances are not to scale",
+        y_label="IoU (%)", title=title, dots=True, x_texts=[one["value"] for one in entries],
+    )  # fmt: skip
 
 
 def outcome_slider(name: str) -> Any:
@@ -165,16 +166,16 @@ def outcome_slider(name: str) -> Any:
     places = {one["value"]: i for i, one in enumerate(kept["runs"]) if one["sweep"] == name}
     image, truth = draw_scene(kept["target"], "train", kept["images"][0])
     judged = truth != IGNORE
+    labels = {place: maps[place * rows : place * rows + len(truth)] for place in places.values()}
 
     def draw(place: int) -> Any:
-        one = kept["runs"][place]
-        label = maps[place * rows : place * rows + len(truth)]
+        one, label = kept["runs"][place], labels[place]
         right = np.mean((label == truth)[judged])
         student, teacher = 100 * one["miou"], 100 * one["teacher"]
         return viz.panel_grid(
             [[image, viz.colorize(truth, spec), viz.colorize(label, spec)]],
             None,
-            ["target", "truth", f"its teacher, {one['value']}"],
+            ["target", "truth", f"teacher at {one['value']}"],
             captions=[[None, None, f"{right:.0%} right"]],
             title=f"mIoU on test: student {student:.1f}, teacher {teacher:.1f}",
             width=6.5,
@@ -184,5 +185,5 @@ def outcome_slider(name: str) -> Any:
     return viz.slider_picture(
         draw, places, description=SWEEPS[name].title,
         twin_values=[places[texts[0]], places[texts[-1]]],
-        legend=viz.class_chips(spec, [truth]),
+        legend=viz.class_chips(spec, [truth, *labels.values()]),
     )  # fmt: skip

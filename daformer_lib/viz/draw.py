@@ -146,10 +146,11 @@ def confidence_map(confidence: Any, threshold: float | None = None) -> np.ndarra
     return np.where((confidence >= threshold)[..., None], picture, dimmed)
 
 
-def heat_overlay(image: Any, heat: Any, alpha: float = 0.6) -> np.ndarray:
+def heat_overlay(image: Any, heat: Any, alpha: float = 0.75) -> np.ndarray:
     """A coarse map (h, w) (a feature distance, an attention) over the image, scaled to its max.
 
-    Cells stay square blocks, so that the network's true resolution is seen.
+    Cells stay square blocks, so that the network's true resolution is seen. The image is made pale
+    first: what is dark in it must not look like little heat.
     """
     image, heat = as_picture(image), as_array(heat).astype(np.float64)
     height, width = image.shape[:2]
@@ -157,8 +158,8 @@ def heat_overlay(image: Any, heat: Any, alpha: float = 0.6) -> np.ndarray:
     columns = np.arange(width) * heat.shape[1] // width
     peak = np.nanmax(heat) if np.isfinite(heat).any() else 1.0
     large = scalar_map(heat, 0, peak or 1.0, HEAT_MAP)[rows][:, columns]  # (h, w) -> (H, W)
-    grey = np.repeat(image.mean(axis=-1, keepdims=True), 3, axis=-1).astype(np.uint8)
-    return blend(grey, large, alpha)
+    grey = np.repeat(image.mean(axis=-1, keepdims=True), 3, axis=-1)
+    return blend((128 + grey / 2).astype(np.uint8), large, alpha)
 
 
 def only_classes(label: Any, classes: list[int] | tuple[int, ...], ignore: int = 255) -> np.ndarray:

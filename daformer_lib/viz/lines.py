@@ -77,7 +77,8 @@ def line_chart(
 ) -> Plate:
     """Named lines (x, y); `marks` are named vertical lines (the end of warm-up, say).
 
-    Where x is 0, 1, 2, ... for things without a scale, `x_texts` say what they are.
+    Where x is 0, 1, 2, ... for things without a scale, `x_texts` say what they are; lines between
+    them are dotted, since nothing lies there.
 
     A y of (seeds, n) is drawn as its mean with a band of one standard deviation to each side.
     """
@@ -92,7 +93,8 @@ def line_chart(
             spread = y.std(axis=0, ddof=1) if len(y) > 1 else np.zeros_like(mean)
             axes.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.2, lw=0)
             y = mean
-        axes.plot(x, y, color=colour, marker="o" if dots else None, ms=4)
+        line = ":" if x_texts else "-"
+        axes.plot(x, y, color=colour, marker="o" if dots else None, ms=4, linestyle=line)
         means[name] = x, y
     if log_y:
         axes.set_yscale("log")
@@ -102,7 +104,7 @@ def line_chart(
             name, (x, 1), xycoords=axes.get_xaxis_transform(), xytext=(4, -3), va="top",
             textcoords="offset points", fontsize=8.5, color=MUTED,
         )  # fmt: skip
-    axes.set(xlabel="" if x_texts else x_label, ylabel=y_label, title=title)
+    axes.set(xlabel="" if x_texts and x_label == "step" else x_label, ylabel=y_label, title=title)
     axes.grid(axis="y")
     if x_texts:
         axes.set_xticks(range(len(x_texts)), x_texts)
