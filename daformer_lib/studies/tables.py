@@ -192,9 +192,10 @@ def write_pages(
 ) -> list[Path]:
     """Markdown, CSV and figure beside the results; returns the files.
 
-    `results/mini_study.json` has `mini_study_table5.md`, and `mini_study.md` for `main`.
+    `results/mini_study.json` has `mini_study_table5.md`, and `mini_study.md` for `main`; a file named
+    after its table, `results/settings.json`, has `settings.md`.
     """
-    stem = path.stem if table == "main" else f"{path.stem}_{table}"
+    stem = path.stem if table in ("main", path.stem) else f"{path.stem}_{table}"
     page = study_page(path, table, rows, split, command)
     lines = study_lines(chosen(read_results(path, f"student/{split}"), rows), table)
     made = [

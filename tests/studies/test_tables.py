@@ -130,3 +130,6 @@ def test_pages_stand_beside_the_results(tmp_path):
     names = [f"mini{end}" for end in (".md", ".csv", ".png", "_rare.png", "_vehicles.png")]
     assert [file.name for file in main] == names and "rcs" in main[0].read_text()
     assert len(read_json(path)["runs"]) == 4  # the results themselves are untouched
+    named = results_file(tmp_path / "table5.json", {"rcs": [50, 52]})
+    (page, *_) = write_pages(named, "table5", ("rcs",), "test", "a command")
+    assert page.name == "table5.md"  # named after its table: once is enough
