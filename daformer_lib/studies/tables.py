@@ -192,8 +192,8 @@ def write_pages(
 ) -> list[Path]:
     """Markdown, CSV and figure beside the results; returns the files.
 
-    `results/mini_study.json` has `mini_study_table5.md`, and `mini_study.md` for `main`; a file named
-    after its table, `results/settings.json`, has `settings.md`.
+    `results/mini_study.json` has `mini_study_table5.md`, and `mini_study.md` for `main`; a file
+    named after its table, `results/settings.json`, has `settings.md`.
     """
     stem = path.stem if table in ("main", path.stem) else f"{path.stem}_{table}"
     page = study_page(path, table, rows, split, command)
