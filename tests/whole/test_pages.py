@@ -88,11 +88,15 @@ def test_it_says_first_how_it_is_read():
     assert README.index("build/site/index.html") < README.index("](docs/")
 
 
-def test_its_picture_is_one_and_small():
-    (path,) = re.findall(r"^!\[[^]]+\]\(([^)]+)\)$", README, re.M)
-    assert (ROOT / path).stat().st_size < 3e6
-    with Image.open(ROOT / path) as picture:
-        assert picture.width >= 700
+def test_its_pictures_are_two_one_that_moves_and_small():
+    paths = re.findall(r"^!\[[^]]+\]\(([^)]+)\)$", README, re.M)
+    assert len(paths) == 2 and sum((ROOT / path).stat().st_size for path in paths) < 3e6
+    frames = []
+    for path in paths:
+        with Image.open(ROOT / path) as picture:
+            assert picture.width >= 700
+            frames.append(getattr(picture, "n_frames", 1))
+    assert frames[0] == 1 and frames[1] >= 10
 
 
 def test_its_map_has_every_chapter():
