@@ -51,7 +51,7 @@ check: $(STAMP)  ## before a commit: lint, layers, fast tests
 	$(RUN) -m pytest tests -m "not slow and not notebook and not soak" -n 2 --dist loadscope
 
 test-slow: $(STAMP)  ## browser, kills, the whole course at smoke
-	$(RUN) -m pytest tests -m "slow and not soak" -n 2 --dist loadscope
+	$(RUN) -m pytest tests -m "slow and not soak"
 
 test-cpus: $(STAMP)  ## what rounding can touch, with the kernels of older processors: LEVELS="default avx2/1"
 	$(RUN) -m tests.kernel_levels $(LEVELS)
