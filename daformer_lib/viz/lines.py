@@ -66,7 +66,7 @@ def _end_labels(axes: Axes, series: Mapping[str, Series], colours: Sequence[Any]
 def line_chart(
     series: Mapping[str, Series],
     *,
-    x_label: str = "step",
+    x_label: str | None = None,
     y_label: str = "",
     title: str = "",
     marks: Mapping[str, float] | None = None,
@@ -104,7 +104,9 @@ def line_chart(
             name, (x, 1), xycoords=axes.get_xaxis_transform(), xytext=(4, -3), va="top",
             textcoords="offset points", fontsize=8.5, color=MUTED,
         )  # fmt: skip
-    axes.set(xlabel="" if x_texts and x_label == "step" else x_label, ylabel=y_label, title=title)
+    if x_label is None:
+        x_label = "" if x_texts else "step"
+    axes.set(xlabel=x_label, ylabel=y_label, title=title)
     axes.grid(axis="y")
     if x_texts:
         axes.set_xticks(range(len(x_texts)), x_texts)

@@ -121,7 +121,9 @@ ROWS |= {
     for word, factor in _FACTORS.items()
 }
 TITLES |= {
-    f"{name}_{word}": f"DAFormer, {SCALED[name]} {word}" for name in SCALED for word in _FACTORS
+    f"{name}_{word}": f"DAFormer, {name.replace('_', ' ')} {word}"
+    for name in SCALED
+    for word in _FACTORS
 }
 
 # What `study TABLE` runs at the mini profiles; at `full` a table is the paper's rows of its number.
@@ -225,8 +227,8 @@ def _row(row: str, profile: str) -> Experiment:
     pieces = PIECES.get(profile, PIECES["mini"])
     for piece in changes.get("use", ()):
         base = base.changed(**pieces[piece])
-    for place, factor in (changes["times"],) if "times" in changes else ():
-        base = _times(base, place, factor)
+    if "times" in changes:
+        base = _times(base, *changes["times"])
     return base.changed(**{k: v for k, v in changes.items() if k not in ("use", "times")})
 
 
