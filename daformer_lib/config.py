@@ -380,6 +380,48 @@ class HRDAConfig:
         )
 
 
+@dataclass(frozen=True)
+class StyleConfig:
+    """Domain generalisation by made-up styles (uda/methods/style.py); the authors' settings."""
+
+    weight: float = 10.0  # of the agreement between an image and its restyled twin
+    concentration: float = 0.0156  # of the Dirichlet mixture: 1/64, so one style has the most
+    base_styles: int | None = None  # None = as many as the first stage has channels
+    every: int = 4000  # steps after which the base styles are chosen anew
+    images: int | None = None  # source images that they are chosen from; None = all
+
+    def __post_init__(self) -> None:
+        _require_finite("style.weight", self.weight)
+        _require(
+            0 < self.concentration < math.inf,
+            f"style.concentration {self.concentration} must be positive, and finite",
+        )
+        for name in ("base_styles", "images"):
+            value = getattr(self, name)
+            _require(value is None or value > 0, f"style.{name} {value} must be positive")
+        _require(self.every > 0, f"style.every {self.every} must be positive")
+        count, images = self.base_styles, self.images
+        _require(
+            None in (count, images) or count <= images,
+            f"style.base_styles {count} cannot be chosen from style.images {images}; take as many "
+            "images at least",
+        )
+
+    def check(self, experiment: Experiment) -> None:
+        """Raises ValueError where the rest of an experiment does not fit."""
+        _require(
+            not experiment.needs.target_images,
+            f"style is for training without the target, and mode {experiment.mode!r} sees target "
+            "images; take mode 'source_only'",
+        )
+        others = sorted(set(experiment.methods) - {"style", "hrda"})
+        _require(not others, f"style goes with hrda alone, not with {', '.join(others)}")
+        _require(
+            experiment.train.compile is None,
+            "train.compile with style would compile anew for each draw; leave out train.compile",
+        )
+
+
 def _sides(sides: Sequence[int]) -> str:
     return f"{sides[0]}x{sides[1]}"
 
@@ -390,6 +432,7 @@ METHOD_SETTINGS: dict[str, type] = {
     "hrda": HRDAConfig,
     "cra": CRAConfig,
     "distillation": DistillationConfig,
+    "style": StyleConfig,
 }
 
 

@@ -41,6 +41,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {  # in the order in which people 
     },
     "Studies": {
         "study": study.study,
+        "score-on": study.score_on,
         "claims": study.claims,
         "gains": study.gains,
         "causes": study.causes,

@@ -174,6 +174,43 @@ def gains(
         print(f"wrote {path}")
 
 
+def score_on(
+    target: Annotated[str, tyro.conf.Positional],
+    runs: tuple[Path, ...],
+    results: Path,
+    split: str = "test",
+    data_root: DataRoot = None,
+    recheck: Recheck = False,
+) -> None:
+    """Score finished runs on another target than theirs; the file is like one of `study`.
+
+    Args:
+        target: a data set with the runs' classes, by name or its .yaml file.
+        runs: folders of complete runs.
+        results: file to which the scores are added; page, CSV and figure stand beside.
+        split: of the target.
+    """
+    from daformer_lib.data.intake.prepare import bring_up_to_date
+    from daformer_lib.inference import working_device
+    from daformer_lib.runs import Run
+    from daformer_lib.specs import get_spec
+    from daformer_lib.studies.elsewhere import score_all
+    from daformer_lib.studies.tables import write_pages
+
+    require_writable(results)
+    opened = [Run(folder) for folder in runs if not folder.is_file()]  # of runs/*: locks
+    root = opened[0].experiment.data.data_root if data_root is None else data_root
+    with Progress(None, "data") as bar:
+        bring_up_to_date(get_spec(target), root, split, report=bar, recheck=recheck)
+    command = f"python -m daformer_lib score-on {target} --runs <folders of runs>"
+    command += f" --results {results}"
+    with Progress(len(opened), "score") as bar:
+        score_all(opened, target, split, results, command, working_device(), data_root, bar)
+    rows = tuple(dict.fromkeys(run.name for run in opened))
+    for path in (results, *write_pages(results, results.stem, rows, split, command)):
+        print(f"wrote {path}")
+
+
 def outcomes(
     output_dir: Path = Path("runs/outcomes"), jobs: int = 2, data_root: DataRoot = None
 ) -> None:

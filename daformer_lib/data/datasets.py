@@ -290,9 +290,10 @@ def evaluation_samples(
 def unlabelled_images(
     experiment: Experiment, limit: int | None, ranks: Ranks = ALONE
 ) -> Iterator[Tensor]:
-    """Up to `limit` of the target's training images (3, h, w), without a look at a label; of these
-    every rank's own share."""
+    """The target's training images (3, h, w) without a look at a label, up to `limit` and to what
+    the run may see of them; of these every rank's own share."""
     data = experiment.data
+    limit = min((n for n in (limit, data.max_target_images) if n is not None), default=None)
     dataset = SegmentationDataset(get_spec(data.target), data.data_root, "train", False, limit)
     for i in range(ranks.rank, len(dataset), ranks.world):
         yield transforms.to_tensors(dataset.load(i)[0], None)[0]

@@ -17,10 +17,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from daformer_lib.batch import Labelled, TrainBatch, Unlabelled
-from daformer_lib.config import NEEDS, DataConfig, Mode
+from daformer_lib.config import NEEDS, DataConfig, Experiment, Mode
 from daformer_lib.data import transforms
 from daformer_lib.data.datasets import LabelledSet, SegmentationDataset, open_source
 from daformer_lib.data.on_disk import conversion_command
@@ -32,7 +33,7 @@ from daformer_lib.data.rare_class import (
     scaled_min_pixels,
 )
 from daformer_lib.ranks import ALONE, Ranks, share_of
-from daformer_lib.specs import DatasetSpec
+from daformer_lib.specs import DatasetSpec, get_spec, get_specs
 
 _NO_END = 2**40  # steps
 
@@ -270,6 +271,20 @@ def training_batches(
         generator=torch.Generator(),  # else it draws from the global one, which dropout uses
     )
     return _with_plain_errors(loader)
+
+
+def labelled_crops(
+    experiment: Experiment, limit: int | None, ranks: Ranks = ALONE
+) -> Iterator[Tensor]:
+    """Each labelled training image once, up to `limit` spread over all, as a crop (3, h, w) that is
+    drawn as for a batch without Rare Class Sampling; of these every rank's own share."""
+    data = dataclasses.replace(experiment.data, rcs_temperature=None)
+    specs = get_specs(data.source), get_spec(data.target)
+    stream = training_stream(data, *specs, experiment.train.seed, experiment.mode).labelled
+    total = len(stream.dataset)
+    chosen = range(0, total, 1 if limit is None else max(1, total // limit))[:limit]
+    for index in chosen[ranks.rank :: ranks.world]:
+        yield transforms.stack_images([stream.sample(index, index).image], data.crop)[0]
 
 
 def _with_plain_errors(loader: DataLoader) -> Iterator[TrainBatch]:

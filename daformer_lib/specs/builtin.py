@@ -147,6 +147,8 @@ MINICITYSCAPES = replace(
 )
 # What `minicityscapes` was in version 4, to the pixel: the same scenes, farther from the source.
 MINICITYSCAPES_WIDE = replace(MINICITYSCAPES, name="minicityscapes_wide", version="4")
+# The same scenes in fog: a target that nothing was tuned on, for domain generalisation.
+MINICITYSCAPES_FOG = replace(MINICITYSCAPES, name="minicityscapes_fog", version="1")
 # At twice the size, with people and posts up to twice as far: small things need the detail.
 HD_SIZE = (512, 256)
 MINIGTA_HD = replace(MINIGTA, name="minigta_hd", size=HD_SIZE, version="1")
@@ -159,6 +161,6 @@ SPECS: dict[str, DatasetSpec] = {
         GTA_HR, SYNTHIA_HR, CITYSCAPES_HR, ACDC_HR, DARK_ZURICH_HR,
         BDD100K, MAPILLARY, ZEROWASTE_V1, ZEROWASTE_V2, SYNTHWASTE_AUG,
         MINIGTA, MINIGTA_GREEN, MINISYNTHIA, MINICITYSCAPES, MINICITYSCAPES_WIDE,
-        MINIGTA_HD, MINICITYSCAPES_HD,
+        MINICITYSCAPES_FOG, MINIGTA_HD, MINICITYSCAPES_HD,
     )
 }  # fmt: skip

@@ -51,8 +51,16 @@ class NotebookPlan:
         return recipes.experiment(row, self.profile, seed, *own)
 
     def _settings(self, plain: Experiment) -> list[str]:
-        """Those of the length asked for, then those that were given."""
-        return [*length_settings(plain, self.profile, self.steps), *self.settings]
+        """Those of the length asked for, the run to start from, then those that were given."""
+        length = length_settings(plain, self.profile, self.steps)
+        return [*length, *self._start(plain), *self.settings]
+
+    def _start(self, plain: Experiment) -> list[str]:
+        """The first stage's key, unless the settings name another."""
+        first = recipes.SECOND_STAGES.get(plain.name)
+        if first is None or any(s.startswith("train.start_from=") for s in self.settings):
+            return []
+        return [f"train.start_from={self.experiment(first, plain.train.seed).key}"]
 
     def rows_of(self, table: str) -> tuple[str, ...]:
         return recipes.study_rows(table, self.profile)

@@ -78,9 +78,11 @@ def require_startable(study: Study, way: Way, wanted: list[Experiment]) -> None:
     """Raises what can be known before data are drawn and hours are spent."""
     require_jobs(way.jobs)
     missing = {e.name: e for e in wanted if not is_finished(e, study.plan.output_dir)}
+    trained_before = {e.key for e in wanted}
     for one in missing.values():  # of each row: seeds change nothing that could be wrong
         require_trainable(one)
-        find_start(one, run_folder(one, study.plan.output_dir))
+        if one.train.start_from not in trained_before:
+            find_start(one, run_folder(one, study.plan.output_dir))
 
 
 def train_study(study: Study, way: Way, wanted: list[Experiment]) -> tuple[list[Run], list[str]]:
@@ -98,13 +100,27 @@ def train_study(study: Study, way: Way, wanted: list[Experiment]) -> tuple[list[
     problems: list[str] = []
     with _shown() as (report, watch):
         try:
-            run_all(
-                wanted, folder, way.jobs, report, begun=note_data, start=start, is_done=is_done,
-                tries=way.tries, keep_going=True, watch=watch,
-            )  # fmt: skip
+            for stage in stages(wanted):
+                run_all(
+                    stage, folder, way.jobs, report, begun=note_data, start=start,
+                    is_done=is_done, tries=way.tries, keep_going=True, watch=watch,
+                )  # fmt: skip
         except RunFailed as error:
             problems.append(str(error))
     return [Run(place) for place, e in places.items() if is_finished(e, folder)], problems
+
+
+def stages(wanted: list[Experiment]) -> list[list[Experiment]]:
+    """In the order in which they can be trained: a run after the one that it starts from."""
+    keys, found = {e.key for e in wanted}, []
+    while wanted:
+        later = [e for e in wanted if e.train.start_from in keys]
+        now = [e for e in wanted if e not in later]
+        if not now:
+            raise ValueError("runs that start from one another; leave out train.start_from")
+        found.append(now)
+        wanted, keys = later, {e.key for e in later}
+    return found
 
 
 @contextmanager

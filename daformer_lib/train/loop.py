@@ -19,7 +19,7 @@ from daformer_lib.batch import TrainBatch
 from daformer_lib.config import Experiment
 from daformer_lib.data.changes.run_data import note_data
 from daformer_lib.data.datasets import unlabelled_images
-from daformer_lib.data.loaders import training_batches
+from daformer_lib.data.loaders import labelled_crops, training_batches
 from daformer_lib.machine import keep_memory, machine
 from daformer_lib.means import json_number
 from daformer_lib.progress import Report, silent
@@ -103,9 +103,6 @@ def _train(
         return Run(folder)
     engine = FabricEngine(fabric)
     learner = build_learner(experiment, engine, Run(folder).start_weights())
-    if learner.method.survey:
-        limit = experiment.data.max_target_images
-        learner.method.survey(unlabelled_images(experiment, limit, ranks), ranks)
     log = LossLog(experiment.train.log_every)
     health = None
     if experiment.train.health:
@@ -118,6 +115,7 @@ def _train(
     clock = time.perf_counter()
     with tensorboard(writer) as board:
         for step, batch in enumerate(batches(experiment, start, end, ranks), start):
+            survey(learner, experiment, step, step == start, ranks)
             losses = training_step(learner, experiment, step, batch, engine)
             done = step + 1
             if row := log.add(done, losses, learner.optimizer.param_groups[0]["lr"]):
@@ -144,6 +142,14 @@ def _train(
         writer.finish({**done, "parameters": learner.network.parameter_counts()})
     fabric.barrier()
     return Run(folder)
+
+
+def survey(learner: Learner, experiment: Experiment, step: int, begins: bool, ranks: Ranks) -> None:
+    """Show a method the images that it asks for before this step."""
+    for asked in learner.method.surveys:
+        if begins if asked.every is None else step % asked.every == 0:
+            show = unlabelled_images if asked.domain == "target" else labelled_crops
+            asked.see(show(experiment, asked.limit, ranks), step, ranks)
 
 
 def require_steps(stop_after: int | None) -> None:
@@ -197,6 +203,8 @@ def resumable_state(
         state["tally"] = health.tally.state()
     if more := learner.method.models:
         state["models"] = {name: model.state_dict() for name, model in more.items()}
+    if noted := learner.method.noted:
+        state["noted"] = {name: module.state_dict() for name, module in noted.items()}
     if beside := learner.method.trained:
         state["trained"] = {
             name: {"network": one.network.state_dict(), "optimizer": one.optimizer.state_dict()}
@@ -219,6 +227,8 @@ def restore(
         learner.method.teacher.model.load_state_dict(state["teacher"])
     for name, model in learner.method.models.items():
         model.load_state_dict(state["models"][name])
+    for name, module in learner.method.noted.items():
+        module.load_state_dict(state["noted"][name])
     for name, one in learner.method.trained.items():
         one.network.load_state_dict(state["trained"][name]["network"])
         one.optimizer.load_state_dict(state["trained"][name]["optimizer"])

@@ -83,7 +83,7 @@ def build_learner(
     for one in method.trained.values():
         one.network.to(engine.device)
     beside = [*method.scored.values(), *method.frozen.values()]
-    for model in beside:
+    for model in (*beside, *method.noted.values()):
         model.to(engine.device)
     tune(network, beside, experiment.train, engine.device)
     optimizer = build_optimizer(network, experiment.optim, experiment.train.fused)

@@ -106,9 +106,16 @@ class ImageNetAnchor:
     def __call__(
         self, features: list[Tensor], source: Labelled, count: Tensor | None = None
     ) -> Tensor:
-        """Distance in the last stage only, as in the paper. `count`: see `masked_distance`."""
+        """Distance in the last stage only, as in the paper. `count`: see `masked_distance`.
+
+        Features of several versions of the batch, one after the other, are all compared with the
+        one reference.
+        """
         with torch.no_grad():
             reference = self.encoder(scaled(source.image, self.scale))[-1]
         mask = self.mask(source.label, reference.shape[-1])
         self.acted = mask.sum(), mask.new_tensor(mask.numel(), dtype=torch.int64)
+        if (versions := len(features[-1]) // len(reference)) > 1:
+            reference, mask = reference.repeat(versions, 1, 1, 1), mask.repeat(versions, 1, 1)
+            count = None if count is None else count * versions
         return masked_distance(features[-1], reference, mask, count)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -80,6 +80,24 @@ class Trained:
     rate: Callable[[int], float]  # the learning rate at a step
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What a method wants to see of a domain's training images, apart from its batches.
+
+    Attributes:
+        see: called with this rank's share of the images (3, H, W), the step and the ranks.
+        domain: "target": whole images; "source": crops as a batch has them, without RCS.
+        every: steps from one survey to the next, the first before step 0; what it finds has to be
+            `noted`. None = once, before the first step of each start.
+        limit: images at most; None = all.
+    """
+
+    see: Callable[[Iterable[Tensor], int, Ranks], None]
+    domain: Literal["source", "target"] = "target"
+    every: int | None = None
+    limit: int | None = None
+
+
 @dataclass
 class Method:
     """All that a step must know of a method; made once, from an experiment and its network.
@@ -91,8 +109,8 @@ class Method:
         trained: networks that learn beside the student by name: saved, not scored.
         kept: frozen copies of the network that the run starts from, by name.
         starts_fresh: only what is kept takes the weights of `train.start_from`.
-        survey: shown the target's training images (3, H, W) once, before the first step of each
-            start: this rank's share of them.
+        noted: buffers that are kept from step to step by name: saved, neither scored nor trained.
+        surveys: what it is shown beside the batches.
         before: called with the network and the step, before the step's first forward pass.
         supervision: the `Supervision` of a turn's forward passes, which may draw from the turn.
     """
@@ -104,7 +122,8 @@ class Method:
     trained: dict[str, Trained] = field(default_factory=dict)
     kept: dict[str, nn.Module] = field(default_factory=dict)
     starts_fresh: bool = False
-    survey: Callable[[Iterable[Tensor], Ranks], None] | None = None
+    noted: dict[str, nn.Module] = field(default_factory=dict)
+    surveys: list[Survey] = field(default_factory=list)
     before: list[Callable[[nn.Module, int], None]] = field(default_factory=list)
     supervision: Callable[[Turn], Supervision] = lambda turn: supervise
 

@@ -13,7 +13,7 @@ from daformer_lib.runs import batch, recipes
 from daformer_lib.runs.results import read_results, write_results
 from daformer_lib.studies.cluster import cluster_starter
 from daformer_lib.studies.notebook_runs import NotebookPlan, notebook_of
-from daformer_lib.studies.study import Study, Way, require_startable
+from daformer_lib.studies.study import Study, Way, require_startable, stages
 
 TWO = ("train.steps=2", "train.snapshot_every=0")
 
@@ -54,6 +54,20 @@ def test_a_row_that_could_not_be_trained_is_refused_before_data_are_drawn(tmp_pa
     asked = study(tmp_path, settings=("model.pretrained=nowhere.pth",))
     with pytest.raises(FileNotFoundError, match=r"nowhere\.pth"):
         require_startable(asked, Way(), asked.experiments)
+
+
+def test_a_second_stage_starts_from_the_first_of_its_seed_and_settings(tmp_path):
+    asked = study(tmp_path, recipes.STUDIES["cra"], "cra", settings=("optim.lr=0.001",))
+    first, second = stages(asked.experiments)
+    assert {e.name for e in first} == {"daformer"} and len(first) == 2 and len(second) == 6
+    keys = {e.train.seed: e.key for e in first}
+    assert all(e.train.start_from == keys[e.train.seed] for e in second)
+    assert all(e.optim.lr == 0.001 for e in asked.experiments)
+    named = study(tmp_path, ("cra",), "cra", (0,), settings=("train.start_from=0a0a0a0a",))
+    assert named.experiments[0].train.start_from == "0a0a0a0a"
+    require_startable(asked, Way(), asked.experiments)
+    with pytest.raises(FileNotFoundError, match=keys[0]):  # the second stage alone
+        require_startable(asked, Way(), [e for e in second if e.train.seed == 0])
 
 
 class Scripted:

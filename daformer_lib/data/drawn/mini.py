@@ -28,7 +28,8 @@ from daformer_lib.specs import IGNORE, MINI_SIZE, DatasetSpec, get_spec
 MINI_NAMES = (
     "minigta", "minigta_green", "minisynthia", "minicityscapes", "minicityscapes_wide",
 )  # fmt: skip
-HD_NAMES = ("minigta_hd", "minicityscapes_hd")  # at twice the size; drawn where they are asked for
+# Drawn where they are asked for: in fog, and at twice the size.
+NAMED_ONLY = ("minicityscapes_fog", "minigta_hd", "minicityscapes_hd")
 CITIES = {"train": ("kleinstadt", "altdorf"), "val": ("neuhausen",), "test": ("seeburg",)}
 UNLABELLED_ID, EGO_ID = 0, 1  # label ids of Cityscapes and GTA
 EGO_ROWS = 20  # px of 128: what is ignored so near to the bottom is the camera's own car
@@ -79,7 +80,7 @@ def make_mini(
     Raises:
         FileExistsError: a folder holds files that are not drawn, or a set of another size.
     """
-    known = (*MINI_NAMES, *HD_NAMES)
+    known = (*MINI_NAMES, *NAMED_ONLY)
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise ValueError(f"{unknown} are no mini domains; choose from {list(known)}")

@@ -10,8 +10,8 @@ from pathlib import Path
 from daformer_lib.config import DataConfig
 from daformer_lib.data.drawn.fields import FIELD_SPECS, SMOKE_FIELDS, FieldCounts, make_fields
 from daformer_lib.data.drawn.mini import (
-    HD_NAMES,
     MINI_NAMES,
+    NAMED_ONLY,
     SMOKE_COUNTS,
     MiniCounts,
     make_mini,
@@ -47,7 +47,7 @@ def prepare(data: DataConfig, profile: str, report: Report = silent, recheck: bo
     """
     sources = get_specs(data.source)
     specs = [*sources, *(s for s in [get_spec(data.target)] if s not in sources)]
-    mini = [spec.name for spec in specs if spec.name in (*MINI_NAMES, *HD_NAMES)]
+    mini = [spec.name for spec in specs if spec.name in (*MINI_NAMES, *NAMED_ONLY)]
     if mini:
         make_mini(data.data_root, mini, mini_counts(profile), workers=WORKERS, report=report)
     # A spec's file may be a user's own variant: only those that say what the kit says are drawn.

@@ -8,6 +8,7 @@ of the 7x7 stride-4 patch embedding, and a last stage that stays at stride 16.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -98,6 +99,7 @@ class MiT(PyramidVisionTransformerV2):
     """Image (B, 3, H, W) -> four features (B, C_i, H / stride_i, W / stride_i)."""
 
     official_rules = MIT_RULES
+    after_first: Callable[[Tensor], Tensor] | None = None  # changes the first stage's feature
 
     def __init__(self, numbers: MiTNumbers, drop_path: float = 0.1) -> None:
         super().__init__(
@@ -121,12 +123,15 @@ class MiT(PyramidVisionTransformerV2):
                 block.attn.sr = PatchConv.like(block.attn.sr)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        x = self.patch_embed(image)  # (B, 3, H, W) -> (B, H/4, W/4, C_0)
-        features = []
-        for stage in self.stages:
-            x = run_stage(stage, x)  # (B, C_i, H / stride_i, W / stride_i)
-            features.append(x)
+        x = self.first_stage(image)
+        features = [x if self.after_first is None else self.after_first(x)]
+        for stage in self.stages[1:]:
+            features.append(run_stage(stage, features[-1]))  # (B, C_i, H / stride_i, W / stride_i)
         return features
+
+    def first_stage(self, image: Tensor) -> Tensor:
+        """The first of the four features alone."""
+        return run_stage(self.stages[0], self.patch_embed(image))  # (B, C_0, H/4, W/4)
 
 
 def run_stage(stage: PyramidVisionTransformerStage, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ their small counterpart, of basic blocks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from timm.models.resnest import ResNestBottleneck
@@ -55,6 +56,7 @@ class DilatedResNet(ResNet):
     """Image (B, 3, H, W) -> four features at strides 4, 8, 8, 8."""
 
     official_rules = RESNET_RULES
+    after_first: Callable[[Tensor], Tensor] | None = None  # changes the first stage's feature
 
     def __init__(self, numbers: ResNetNumbers) -> None:
         super().__init__(
@@ -80,10 +82,13 @@ class DilatedResNet(ResNet):
                 nn.init.zeros_(module.bias)  # ResNeSt's attention; timm leaves PyTorch's default
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        x = self.act1(self.bn1(self.conv1(image)))  # (B, 3, H, W) -> (B, 2 * stem, H/2, W/2)
-        x = self.maxpool(x)  # -> (B, 2 * stem, H/4, W/4)
-        features = []
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
-            features.append(x)
+        x = self.first_stage(image)
+        features = [x if self.after_first is None else self.after_first(x)]
+        for stage in (self.layer2, self.layer3, self.layer4):
+            features.append(stage(features[-1]))
         return features
+
+    def first_stage(self, image: Tensor) -> Tensor:
+        """The first of the four features alone."""
+        x = self.act1(self.bn1(self.conv1(image)))  # (B, 3, H, W) -> (B, 2 * stem, H/2, W/2)
+        return self.layer1(self.maxpool(x))  # -> (B, 2 * stem, H/4, W/4) -> (B, C_0, H/4, W/4)

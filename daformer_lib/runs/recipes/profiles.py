@@ -116,6 +116,7 @@ HIGH_RESOLUTION: Changes = {
     "uda": {"ignore_top": 0, "ignore_bottom": 0},
     "hrda": {},
 }  # fmt: skip
+DINOV2 = "timm:vit_small_patch14_reg4_dinov2.lvd142m"
 _RESNET101 = {"encoder": "resnet101_v1c", "pretrained": "pretrained/resnet101_v1c.pth"}
 
 # What RCS, FD, HRDA and another network mean at mini and at full size.
@@ -136,6 +137,27 @@ PIECES: dict[str, dict[str, Changes]] = {
         # Whole images at test, as DAFormer sees them at this size.
         "hrda": {"hrda": {"detail_crop": (64, 64), "window": None}},
         "mic_hrda": {"mic": {}},
+        "hd": {
+            "data": {
+                "source": "minigta_hd",
+                "target": "minicityscapes_hd",
+                "crop": (256, 256),
+                "rcs_min_pixels": 800,
+                "rcs_min_crop_pixels": 360,
+                "target_margins": (8, 28, 0, 0),
+            },
+            "uda": {"ignore_top": 0, "ignore_bottom": 0},
+            # Scores at this size take a third of a second an image.
+            "train": {"final_splits": ("test",), "max_eval_images": 20, "eval_every": 400},
+        },
+        "hd_scales": {"hrda": {"detail_crop": (128, 128), "window": None}},
+        "hd_small": {"data": {"crop": (128, 128), "rcs_min_crop_pixels": 90}},
+        "vit": {"model": {"encoder": "tiny_vit"}},
+        "frozen": {"model": {"tune": "frozen"}},
+        "lora": {"model": {"tune": "lora", "lora_rank": 4}},
+        "scratch": {"model": {"pretrained": None}},
+        # As often within a run as the authors choose them, from as many images as take seconds.
+        "style": {"mode": "source_only", "style": {"every": 120, "images": 200}},
     },
     "full": {
         "rcs": {"data": {"rcs_temperature": RCS_TEMPERATURE}},
@@ -151,9 +173,21 @@ PIECES: dict[str, dict[str, Changes]] = {
         "segformer": {"model": {"decoder": "segformer"}},
         "hrda": HIGH_RESOLUTION,
         "mic_hrda": {"mic": {"block": 64}},
+        "style": {"mode": "source_only", "style": {}},
+        "hd": {part: HIGH_RESOLUTION[part] for part in ("data", "uda")},
+        "hd_scales": {"hrda": {}},
+        "hd_small": {"data": {"crop": (512, 512), "rcs_min_crop_pixels": 1500}},
+        "vit": {
+            "model": {"encoder": DINOV2, "pretrained": "pretrained/dinov2_small_reg4.safetensors"}
+        },
+        "frozen": {"model": {"tune": "frozen"}},
+        "lora": {"model": {"tune": "lora"}},
+        "scratch": {"model": {"pretrained": None}},
     },
 }
 PIECES["small"] = PIECES["full"] | {
     "hrda": {"hrda": {"detail_crop": (128, 128), "window": None}},
     "mic_hrda": {"mic": {}},
+    "hd_scales": {"hrda": {"detail_crop": (128, 128), "window": None}},
+    "hd_small": {"data": {"crop": (128, 128), "rcs_min_crop_pixels": None}},
 }

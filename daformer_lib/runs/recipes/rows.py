@@ -1,8 +1,8 @@
 """Named experiments: the rows of the course at each profile, with the values tuned for it.
 
 What a profile and a row's pieces change is in `profiles.py`. `full` also knows the rows of the
-paper's tables (`paper.py`), of MIC's (`mic.py`), of HRDA's (`hrda.py`) and of the VisDA-2022
-challenge (`visda.py`) by name.
+paper's tables (`paper.py`), of MIC's (`mic.py`), of HRDA's (`hrda.py`), of domain generalisation's
+(`generalisation.py`) and of the VisDA-2022 challenge (`visda.py`) by name.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from daformer_lib.config import Experiment
+from daformer_lib.runs.recipes import beyond
+from daformer_lib.runs.recipes.generalisation import GENERALISATION_RECIPES
 from daformer_lib.runs.recipes.hrda import HRDA_RECIPES
 from daformer_lib.runs.recipes.mic import MIC_RECIPES
 from daformer_lib.runs.recipes.paper import PAPER_RECIPES, T_INFINITE
@@ -21,7 +23,7 @@ from daformer_lib.texts import nearest
 # Recipes with experiments of their own, by name; whose they are.
 PUBLISHED = (
     (PAPER_RECIPES, "the paper"), (VISDA_RECIPES, "VisDA-2022"), (MIC_RECIPES, "MIC's paper"),
-    (HRDA_RECIPES, "HRDA's paper"),
+    (HRDA_RECIPES, "HRDA's paper"), (GENERALISATION_RECIPES, "the paper on generalisation"),
 )  # fmt: skip
 # What differs from the profile's base experiment (mode "uda", no RCS, no FD).
 ROWS: dict[str, Changes] = {
@@ -33,15 +35,6 @@ ROWS: dict[str, Changes] = {
     "fd": {"use": ("fd",)},
     "daformer": {"use": ("rcs", "fd")},
     "fd_all": {"use": ("rcs", "fd"), "uda": {"fd_on": "all"}},
-    "mic": {"use": ("rcs", "fd"), "mic": {}},
-    "mic_no_mask": {"use": ("rcs", "fd"), "mic": {"ratio": 0.0}},
-    # Second stages: they go on from a finished run (--start-from).
-    "cra": {"use": ("cra",)},
-    "cra_no_adversary": {"use": ("cra",), "cra": {"weight": 0.0}},
-    "cra_daformer": {"use": ("rcs", "fd", "cra_beside")},
-    "distillation": {"distillation": {}},
-    "hrda": {"use": ("rcs", "fd", "hrda")},
-    "mic_hrda": {"use": ("rcs", "fd", "hrda", "mic_hrda")},
     "no_warmup": {"use": ("rcs", "fd"), "optim": {"warmup_steps": 0}},
     "short_memory": {"use": ("rcs", "fd"), "uda": {"ema_decay": 0.9}},
     # Table 4: the warm-up under self-training, as the paper has it.
@@ -68,14 +61,6 @@ TITLES = {
     "fd": "self-training + FD",
     "daformer": "DAFormer",
     "fd_all": "FD on all classes",
-    "mic": "DAFormer + MIC",
-    "mic_no_mask": "DAFormer + MIC's loss, nothing masked",
-    "cra": "CRA",
-    "cra_no_adversary": "CRA without adversary",
-    "cra_daformer": "CRA beside DAFormer",
-    "distillation": "self-distillation",
-    "hrda": "HRDA",
-    "mic_hrda": "HRDA + MIC",
     "no_warmup": "without warm-up",
     "short_memory": "short memory",
     "self_training_no_warmup": "self-training without warm-up",
@@ -89,6 +74,8 @@ TITLES = {
     "no_blur": "DAFormer without blur",
 }
 
+ROWS |= beyond.ROWS
+TITLES |= beyond.TITLES
 # Tables 1 and 2: other networks without adaptation, with it, and with the target's labels.
 NETWORKS = {
     "cnn": "CNN",
@@ -148,11 +135,11 @@ STUDIES: dict[str, tuple[str, ...]] = {
         "fd_everywhere", "fd", "fd_all", "no_ignored_rows", "short_memory", "daformer", "oracle",
     ),
     "table7": (*(f"decoder_{decoder}" for decoder in DECODER_ROWS), "daformer"),
-    "mic": ("daformer", "mic_no_mask", "mic"),
     "settings": (
         "daformer", "no_classmix", "no_jitter", "no_blur", "no_ignored_rows",
         *(f"{name}_{word}" for name in SCALED for word in _FACTORS),
     ),
+    **beyond.STUDIES,
 }  # fmt: skip
 
 

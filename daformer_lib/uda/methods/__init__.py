@@ -16,6 +16,7 @@ from daformer_lib.uda.methods.cra import add_cra
 from daformer_lib.uda.methods.distillation import add_distillation
 from daformer_lib.uda.methods.hrda import add_hrda
 from daformer_lib.uda.methods.mic import add_mic
+from daformer_lib.uda.methods.style import add_style
 
 BASES: dict[Mode, Callable[[Experiment, nn.Module], Method]] = {
     "source_only": source_method,
@@ -28,12 +29,14 @@ METHODS: dict[str, Callable[[Method, Experiment, nn.Module], None]] = {
     "cra": add_cra,
     "distillation": add_distillation,
     "hrda": add_hrda,
+    "style": add_style,  # last: around HRDA's way of scoring a pass
 }
 
 
 def build_method(experiment: Experiment, network: nn.Module) -> Method:
     """The method of an experiment; `network` is the student before its first step."""
     method = BASES[experiment.mode](experiment, network)
-    for name in experiment.methods:
-        METHODS[name](method, experiment, network)
+    for name, add in METHODS.items():
+        if name in experiment.methods:
+            add(method, experiment, network)
     return method

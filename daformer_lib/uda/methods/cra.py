@@ -25,7 +25,7 @@ from daformer_lib.config import CRAConfig, Experiment
 from daformer_lib.models.resize import resize_bilinear
 from daformer_lib.ranks import ALONE, Ranks
 from daformer_lib.specs import IGNORE
-from daformer_lib.uda.method import Method, Objective, Trained, Turn
+from daformer_lib.uda.method import Method, Objective, Survey, Trained, Turn
 
 NOWHERE = -1.0  # the entropy of pixels that belong to neither region
 Resize = Callable[[Tensor, tuple[int, int]], Tensor]
@@ -209,7 +209,8 @@ def add_cra(method: Method, experiment: Experiment, network: nn.Module) -> None:
     classes, steps = experiment.model.num_classes, experiment.train.steps
     labeller = Labeller(network, classes)
     discriminator = Discriminator(network.decoder.width, config.width, classes)
-    method.kept["labeller"], method.survey = labeller.model, labeller.survey
+    method.kept["labeller"] = labeller.model
+    method.surveys.append(Survey(lambda images, step, ranks: labeller.survey(images, ranks)))
     method.trained["discriminator"] = Trained(
         discriminator,
         torch.optim.Adam(discriminator.parameters(), config.lr, betas=(0.9, 0.99)),

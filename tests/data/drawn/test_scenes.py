@@ -143,6 +143,19 @@ def test_the_wide_target_shows_the_same_scenes_in_a_worse_light():
         assert (label == same).all() and (image != worse).mean() > 0.5
 
 
+def test_fog_shows_the_same_scenes_and_takes_most_from_what_is_far():
+    _, label = draw_scene("minicityscapes", "test", 3)
+    clear, foggy = (
+        draw_scene(name, "test", 3)[0].astype(float)
+        for name in ("minicityscapes", "minicityscapes_fog")
+    )
+    assert (draw_scene("minicityscapes_fog", "test", 3)[1] == label).all()
+    contrast = {}
+    for where, rows in {"far": slice(48, 64), "near": slice(84, 112)}.items():
+        contrast[where] = foggy[rows].std() / clear[rows].std()
+    assert contrast["far"] < 0.8 * contrast["near"]
+
+
 @pytest.mark.notebook
 def test_the_green_source_has_twice_the_vegetation_and_few_houses():
     shares = {}

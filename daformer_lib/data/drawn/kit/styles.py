@@ -206,6 +206,18 @@ MINICITYSCAPES_WIDE = replace(
     scenes_of="minicityscapes",
 )  # fmt: skip
 
+# The same scenes in fog: what is far is grey, colours are pale, shadows soft.
+MINICITYSCAPES_FOG = replace(
+    MINICITYSCAPES,
+    name="minicityscapes_fog",
+    air=replace(
+        MINICITYSCAPES.air, haze=(0.02, 0.06), haze_colour=(214, 215, 216), shadow=(0.85, 1.0),
+        house_shadow=0.0,
+    ),
+    photo=replace(MINICITYSCAPES.photo, saturation=(0.35, 0.7)),
+    scenes_of="minicityscapes",
+)  # fmt: skip
+
 # Twice the pixels, and people and posts up to twice as far: what is small at 256x128 is as small
 # here, and at half resolution gone.
 _FAR = {"person": (3.8, 28.0), "post": (4.8, 28.0)}
@@ -223,7 +235,7 @@ STYLES = {
     style.name: style
     for style in (
         MINIGTA, MINIGTA_GREEN, MINISYNTHIA, MINICITYSCAPES, MINICITYSCAPES_WIDE,
-        MINIGTA_HD, MINICITYSCAPES_HD,
+        MINICITYSCAPES_FOG, MINIGTA_HD, MINICITYSCAPES_HD,
     )
 }  # fmt: skip
 

@@ -1,0 +1,63 @@
+"""Finished runs scored on another target than theirs, as a file of results like any study's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from daformer_lib.data.datasets import evaluation_samples
+from daformer_lib.evaluate import evaluate
+from daformer_lib.files import write_json
+from daformer_lib.inference import load_network
+from daformer_lib.means import json_number
+from daformer_lib.progress import Report, silent
+from daformer_lib.runs import Run
+from daformer_lib.runs.results import entry_of, read_entries
+from daformer_lib.specs import check_same_classes, get_spec
+
+NOT_ELSEWHERE = ("curves", "class_curves", "findings", "miou", "iou")  # of the run's own target
+
+
+def scored_on(
+    run: Run, target: str, split: str, data_root: str | None, device: torch.device
+) -> dict[str, Any]:
+    """What a file of results has of a run, with the student's scores on another target."""
+    spec = get_spec(target)
+    check_same_classes([run.spec, spec])
+    data = {"target": target} | ({} if data_root is None else {"data_root": data_root})
+    experiment = run.experiment.changed(data=data)
+    network = load_network(run).to(device)
+    samples = evaluation_samples(experiment, split, None)
+    scores = evaluate(network, samples, spec.num_classes, device, evaluated=spec.mean_ids)
+    entry = {key: value for key, value in entry_of(run).items() if key not in NOT_ELSEWHERE}
+    trained_for, where = entry["config"]["data"]["target"], f"student/{split}"
+    entry["config"]["data"]["target"] = target
+    return entry | {
+        "trained_for": trained_for,
+        "versions": experiment.versions,
+        "miou": {where: json_number(scores.miou(), 6)},
+        "iou": {where: [json_number(value, 4) for value in scores.iou]},
+    }
+
+
+def score_all(
+    runs: Sequence[Run], target: str, split: str, results: Path, command: str, device: torch.device,
+    data_root: str | None = None, report: Report = silent,
+) -> Path:  # fmt: skip
+    """Add each run's scores to a file of results; a run takes the place of one of its row and seed.
+
+    Raises:
+        ValueError: a run is not finished, or its classes are not the target's.
+    """
+    for run in runs:
+        if not run.is_complete:
+            raise ValueError(f"{run.folder} is not finished; train it to its end, then score it")
+    kept = {(entry["row"], entry["seed"]): entry for entry in read_entries(results)}
+    for done, run in enumerate(runs, 1):
+        entry = scored_on(run, target, split, data_root, device)
+        kept[entry["row"], entry["seed"]] = entry | {"command": command}
+        report(done, len(runs), run.name)
+    return write_json(results, {"runs": list(kept.values())}, indent=None)
