@@ -20,22 +20,27 @@ from daformer_lib.runs import Run
 from daformer_lib.specs import get_spec
 from daformer_lib.texts import nearest
 
-FOLDER = Path(daformer_lib.__file__).parent / "weights" / "study"
+_WEIGHTS = Path(daformer_lib.__file__).parent / "weights"
+FOLDER = _WEIGHTS / "study"  # of the course's story
+FOLDERS = (FOLDER, _WEIGHTS / "hd")  # and HRDA at twice the size
 PREFIX = "study:"  # of names, as in `predict --model study:daformer`
 
 
-def finished_rows(folder: Path = FOLDER) -> tuple[str, ...]:
+def finished_rows() -> tuple[str, ...]:
     """The rows whose networks come with the kit."""
-    return tuple(sorted(path.stem for path in folder.glob("*.safetensors")))
+    return tuple(_files())
 
 
-def open_finished(
-    row: str, device: torch.device | str = "cpu", folder: Path = FOLDER
-) -> TrainedModel:
-    """The student of a row of the committed study, seed 0; KeyError with the names there are."""
-    if row not in finished_rows(folder):
-        raise KeyError(f"no finished network of row {row!r}; {nearest(row, finished_rows(folder))}")
-    return load_model(folder / f"{row}.safetensors", device)
+def _files() -> dict[str, Path]:
+    return {path.stem: path for one in FOLDERS for path in sorted(one.glob("*.safetensors"))}
+
+
+def open_finished(row: str, device: torch.device | str = "cpu") -> TrainedModel:
+    """The student of a row of a committed study, seed 0; KeyError with the names there are."""
+    files = _files()
+    if row not in files:
+        raise KeyError(f"no finished network of row {row!r}; {nearest(row, files)}")
+    return load_model(files[row], device)
 
 
 def ship(made: Mapping[Run, TrainedModel], folder: Path = FOLDER) -> list[Path]:

@@ -37,12 +37,13 @@ SECTIONS = {  # title -> pages in order, without endings; "name <page>" gives on
         "docs/use/speed",
         "docs/use/*",
         "daformer_lib/weights/study/*",
+        "daformer_lib/weights/hd/*",
     ],
     "Extend": ["docs/extend/*", "CONTRIBUTING", "CHANGELOG", "tests/golden*/*"],
 }
 FOLDERS = [
-    "docs/**", "results/", "daformer_lib/weights/study/", "tests/golden/", "tests/golden_cra/",
-    "tests/golden_frontier/",
+    "docs/**", "results/", "daformer_lib/weights/study/", "daformer_lib/weights/hd/",
+    "tests/golden/", "tests/golden_cra/", "tests/golden_frontier/",
 ]  # fmt: skip
 LISTED = ["*.md", "notebooks/**.ipynb", *(f"{folder}*.md" for folder in FOLDERS)]
 

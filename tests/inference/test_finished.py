@@ -26,10 +26,14 @@ def test_half_precision_is_half_the_size_and_the_same_network_but_for_rounding(t
 
 def test_the_story_comes_with_the_kit():
     assert set(finished.finished_rows()) >= {"source_only", "self_training", "daformer", "oracle"}
-    for row in finished.finished_rows():
-        opened = open_model(None, f"study:{row}")
-        assert opened.spec.name == "minicityscapes" and opened.config.encoder == "tiny_mit"
-        assert f"`{row}.safetensors`" in (finished.FOLDER / "README.md").read_text()
+    sets = {"study": "minicityscapes", "hd": "minicityscapes_hd"}
+    for folder in finished.FOLDERS:
+        card = (folder / "README.md").read_text(encoding="utf-8")
+        for path in folder.glob("*.safetensors"):
+            opened = open_model(None, f"study:{path.stem}")
+            assert opened.spec.name == sets[folder.name]
+            assert opened.config.encoder == "tiny_mit" and f"`{path.name}`" in card
+    assert finished.open_finished("hd_hrda").hrda.detail_crop == (128, 128)
 
 
 def test_an_unknown_one_is_answered_with_those_there_are():

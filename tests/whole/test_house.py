@@ -19,6 +19,8 @@ FAMILIES = {  # sets of equal pieces, or of steps that are read one by one
     "daformer_lib.train": 10,
     "daformer_lib.course": 10,
     "daformer_lib.inference": 9,
+    "daformer_lib.runs.recipes": 10,
+    "daformer_lib.studies": 9,
 }
 TABLES = ("daformer_lib.specs", "daformer_lib.uda.methods")  # faces that also look up by name
 
