@@ -22,24 +22,29 @@ def conclusions(
     study: Mapping[str, RowResult],
     pairs: Iterable[tuple[str, str]],
     live: Mapping[str, float] | None = None,
+    than: str = "the paper has it",
 ) -> Sentences:
     """A Markdown list: for each pair (low, high) what the study says, and what this run says.
 
     Args:
         live: row -> mIoU in percent of the run on this machine, where there is one.
+        than: whose expectation it is that the second of a pair is higher.
     """
-    return Sentences("\n".join(f"- {_pair(study, *pair, live or {})}" for pair in pairs))
+    lines = (f"- {_pair(study, *pair, live or {}, than)}" for pair in pairs)
+    return Sentences("\n".join(lines))
 
 
-def _pair(study: Mapping[str, RowResult], low: str, high: str, live: Mapping[str, float]) -> str:
+def _pair(
+    study: Mapping[str, RowResult], low: str, high: str, live: Mapping[str, float], than: str
+) -> str:
     found = effect(Pair(low, high), miou, study)
-    text = f"**{TITLES[high]}** against {TITLES[low]}: {_study(found)}"
+    text = f"**{TITLES[high]}** against {TITLES[low]}: {_study(found, than)}"
     if low in live and high in live:
         text += f" {_live(live[high] - live[low], found)}"
     return text
 
 
-def _study(found: Effect) -> str:
+def _study(found: Effect, than: str) -> str:
     verdict = found.verdict
     if verdict == "not run":
         return "the committed study has too few seeds of both to say anything."
@@ -47,7 +52,7 @@ def _study(found: Effect) -> str:
     return {
         "shown": f"higher by {by}, more than twice the standard error.",
         "contradicted": f"*lower*, {by}, more than twice the standard error: the other way round "
-        "than the paper has it.",
+        f"than {than}.",
         "tied": f"tied, {by}: the seeds differ by more than the two rows do.",
     }[verdict]
 
@@ -56,5 +61,5 @@ def _live(gain: float, found: Effect) -> str:
     if abs(gain) < NOISE:
         return f"Your run: {gain:+.1f}, within what two seeds of one row differ by."
     if found.verdict in ("shown", "contradicted") and (gain > 0) != (found.gain > 0):
-        return f"Your run: {gain:+.1f}, the other way; it is one seed, and shorter."
+        return f"Your run: {gain:+.1f}, the other way; it is one seed."
     return f"Your run: {gain:+.1f} (one seed: a direction)."

@@ -16,6 +16,7 @@ ROWS: dict[str, Changes] = {
     "distillation": {"distillation": {}},
     "daformer_more": {"use": _WHOLE},
     # Domain generalisation: no target image at all.
+    "dg_rcs": {"mode": "source_only", "use": ("rcs",), "data": {"photometric": True}},
     "dg": {"mode": "source_only", "use": _WHOLE, "data": {"photometric": True}},
     "dg_style": {"use": (*_WHOLE, "style"), "data": {"photometric": True}},
     "dg_disagree": {
@@ -40,9 +41,10 @@ TITLES = {
     "cra_daformer": "CRA beside DAFormer",
     "distillation": "self-distillation",
     "daformer_more": "DAFormer again",
-    "dg": "RCS + FD without target",
-    "dg_style": "RCS + FD + styles without target",
-    "dg_disagree": "styles without consistency",
+    "dg_rcs": "source-only + RCS",
+    "dg": "source-only + RCS + FD",
+    "dg_style": "source-only + RCS + FD + styles",
+    "dg_disagree": "the same without consistency",
     "hrda": "HRDA",
     "mic_hrda": "HRDA + MIC",
     "hd_low": "large crop at half resolution",
@@ -75,7 +77,7 @@ SECOND_STAGES = dict.fromkeys(("daformer_more", "cra_no_adversary", "cra"), "daf
 STUDIES: dict[str, tuple[str, ...]] = {
     "mic": ("daformer", "mic_no_mask", "mic"),
     "cra": ("daformer", "daformer_more", "cra_no_adversary", "cra"),
-    "generalisation": ("source_only", "dg", "dg_disagree", "dg_style", "daformer"),
+    "generalisation": ("source_only", "dg_rcs", "dg", "dg_disagree", "dg_style", "daformer"),
     "hd": ("hd_low", "hd_high", "hd_hrda"),
     "encoders": tuple(_vit(how, row) for row in _VIT_ROWS for how in TUNED),
 }
