@@ -320,6 +320,12 @@ class HRDAConfig:
     # At test, larger images are seen through windows of this size, half overlapping; None = whole.
     window: Sides | None = (1024, 1024)
 
+    @property
+    def context_alone(self) -> bool:
+        """Nothing is asked of the detail, so it is not looked at."""
+        off = self.fixed_attention == 0 and self.weight == 0
+        return off and self.fd_scales == "context"
+
     def __post_init__(self) -> None:
         for name in ("detail_crop", "window"):
             sides = getattr(self, name)

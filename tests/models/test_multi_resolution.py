@@ -243,6 +243,20 @@ def test_sliding_windows_over_fused_predictions(network, det):
     assert_same_labels(ours, GOLD["inference/argmax_256x512_slice2"], ties)
 
 
+def test_the_context_alone_does_not_look_at_the_detail(network, det):
+    """Logits as if it had: a weight that is nearly 0 asks for the detail again."""
+    image = tensor(det.det_image("hrda.alone", (1, 3, 128, 256)))
+    region = Region(32, 96, 64, 128)
+    alone = {"fixed_attention": 0.0, "weight": 0.0, "detail_crop": (64, 64)}
+    slow, quick = network(**alone | {"weight": 1e-30}), network(**alone)
+    looks = []
+    quick.encoder.register_forward_hook(lambda module, inputs, output: looks.append(inputs[0]))
+    with torch.no_grad():
+        for inputs in ((image,), (image, region)):
+            torch.testing.assert_close(quick(*inputs)[0], slow(*inputs)[0], rtol=0, atol=0)
+    assert [tuple(look.shape) for look in looks] == [(1, 3, 64, 128)] * 2
+
+
 @pytest.mark.notebook
 def test_the_published_networks_size():
     with torch.device("meta"):

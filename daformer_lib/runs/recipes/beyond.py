@@ -24,7 +24,7 @@ ROWS: dict[str, Changes] = {
     },
     "hrda": {"use": (*_WHOLE, "hrda")},
     "mic_hrda": {"use": (*_WHOLE, "hrda", "mic_hrda")},
-    # At twice the size: HRDA, and what it is made of, each alone.
+    # At twice the size: HRDA, what it is made of, each alone, and what it saves.
     "hd_low": {
         "use": (*_WHOLE, "hd", "hd_scales"),
         "hrda": {"fixed_attention": 0.0, "weight": 0.0, "overlap": False},
@@ -78,6 +78,6 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "mic": ("daformer", "mic_no_mask", "mic"),
     "cra": ("daformer", "daformer_more", "cra_no_adversary", "cra"),
     "generalisation": ("source_only", "dg_rcs", "dg", "dg_disagree", "dg_style", "daformer"),
-    "hd": ("hd_low", "hd_high", "hd_hrda"),
+    "hd": ("hd_low", "hd_high", "hd_hrda", "hd_large"),
     "encoders": tuple(_vit(how, row) for row in _VIT_ROWS for how in TUNED),
 }
