@@ -160,7 +160,6 @@ class MultiResolution(Segmentor):
         detail = stitch(details, regions, _stride(crops, details))
         return fuse(context, detail, attention)[0], features
 
-
     def _enlarged(self, context: Tensor, image: Tensor) -> Tensor:
         """The context's logits at the size of fused ones."""
         stride = _stride(self.context_image(image), context)
