@@ -9,7 +9,6 @@ BASES = {
     "table1": "self_training", "table2": "segformer_self_training", "table4": "self_training",
     "table5": "self_training", "table7": "daformer", "settings": "daformer", "mic": "daformer",
     "hd": "hd_low", "encoders": "vit_rcs", "cra": "daformer_more", "generalisation": "source_only",
-    "generalisation_wide": "source_only", "generalisation_fog": "source_only",
 }  # fmt: skip
 
 _CNNS = {"cnn": "DeepLabV2", "danet": "DANet", "isanet": "ISANet", "deeplabv3plus": "DeepLabV3+"}

@@ -58,7 +58,11 @@ class Line:
 
 
 def study_lines(results: Sequence[RowResult], table: str) -> list[Line]:
-    """The rows with what each is compared with."""
+    """The rows with what each is compared with.
+
+    Scores on another target go by the table's name with the target behind: generalisation_fog.
+    """
+    table = table if table in BASES else table.partition("_")[0]
     known = {result.row: result for result in results}
     lines, before = [], ""
     for result in results:
