@@ -282,7 +282,8 @@ def labelled_crops(
     specs = get_specs(data.source), get_spec(data.target)
     stream = training_stream(data, *specs, experiment.train.seed, experiment.mode).labelled
     total = len(stream.dataset)
-    chosen = range(0, total, 1 if limit is None else max(1, total // limit))[:limit]
+    count = total if limit is None else min(limit, total)
+    chosen = [i * total // count for i in range(count)]
     for index in chosen[ranks.rank :: ranks.world]:
         yield transforms.stack_images([stream.sample(index, index).image], data.crop)[0]
 

@@ -50,10 +50,22 @@ class Teacher:
             if isinstance(module, DROPOUTS):
                 module.eval()
         if statistics != "batch":
-            for norm in batch_norms(self.model):
-                norm.eval()
+            self._hold_statistics()
         if statistics == "target":
             forget_statistics(self.model)
+
+    def _hold_statistics(self) -> None:
+        for norm in batch_norms(self.model):
+            norm.eval()
+
+    def labels_nothing(self) -> None:
+        """For methods that only score it: its statistics follow the student's from here on.
+
+        Nobody shows it an image, so its own would stay what they are at the start.
+        """
+        if self.statistics in ("batch", "target"):
+            self.statistics = "student"
+            self._hold_statistics()
 
     @torch.no_grad()
     def update(self, student: nn.Module, step: int) -> None:

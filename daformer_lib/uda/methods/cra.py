@@ -221,3 +221,4 @@ def add_cra(method: Method, experiment: Experiment, network: nn.Module) -> None:
         method.objectives += (Objective(partial(beside_daformer, losses=losses)),)
     else:
         method.objectives = (Objective(partial(as_pseudo_labels, losses=losses)),)
+        method.teacher.labels_nothing()

@@ -31,3 +31,4 @@ def add_distillation(method: Method, experiment: Experiment, network: nn.Module)
     labeller = Labeller(network, experiment.model.num_classes)
     method.kept["labeller"], method.starts_fresh = labeller.model, True
     method.objectives = (Objective(partial(distillation_losses, labeller=labeller)),)
+    method.teacher.labels_nothing()

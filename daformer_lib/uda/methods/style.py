@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from daformer_lib.batch import Labelled
 from daformer_lib.config import Experiment
+from daformer_lib.evaluate import in_eval_mode
 from daformer_lib.ranks import ALONE, Ranks
 from daformer_lib.uda.losses import Supervision
 from daformer_lib.uda.method import Method, Survey, Turn, step_rng
@@ -55,9 +56,9 @@ def farthest(points: Tensor, number: int, first: int) -> Tensor:
 
 def consistency(logits: Tensor) -> Tensor:
     """Jensen-Shannon divergence of the two halves of a doubled batch (2B, K, h, w), per pixel."""
-    one, other = logits.softmax(1).chunk(2)
-    mean = ((one + other) / 2).clamp(min=SMALLEST)
-    return sum((torch.xlogy(p, p) - p * mean.log()).sum(1).mean() for p in (one, other)) / 2
+    logs = logits.log_softmax(1).chunk(2)  # its gradient is finite where a probability is 0, too
+    mean = (sum(log.exp() for log in logs) / 2).clamp(min=SMALLEST).log()
+    return sum((log.exp() * (log - mean)).sum(1).mean() for log in logs) / 2
 
 
 class Styles(nn.Module):
@@ -78,10 +79,8 @@ class Styles(nn.Module):
         ranks: Ranks = ALONE,
     ) -> None:  # fmt: skip
         """Base styles from these images (3, H, W), this rank's share of them."""
-        training = encoder.training
-        encoder.eval()
-        found = [first_style(encoder, image[None].to(self.base.device)) for image in images]
-        encoder.train(training)
+        with in_eval_mode(encoder):
+            found = [first_style(encoder, image[None].to(self.base.device)) for image in images]
         styles = gathered(torch.cat(found), ranks)  # (N, 2, C)
         if len(styles) < len(self.base):
             raise ValueError(

@@ -8,6 +8,7 @@ import torch
 
 from daformer_lib.config import CRAConfig, Experiment
 from daformer_lib.models import build_segmentor
+from daformer_lib.models.statistics import batch_norms
 from daformer_lib.ranks import Ranks
 from daformer_lib.runs.recipes.settings import with_settings
 from daformer_lib.train.engine import PlainEngine
@@ -244,3 +245,17 @@ def test_a_start_makes_another_run(smoke):
     started = with_settings(plain, ["train.start_from=0123abcd"])
     assert started.key != plain.key and Experiment.from_dict(started.to_dict()) == started
     assert smoke("cra").methods == {"cra": CRAConfig(width=48)}
+
+
+@pytest.mark.parametrize("row", ["cra", "distillation"])
+def test_a_teacher_that_labels_nothing_has_the_students_statistics(smoke, row):
+    """Else a next stage would start from weights of now and statistics of the start."""
+    experiment, engine = smoke(row), PlainEngine()
+    learner, batch = build_learner(experiment, engine), noise_batch(experiment)
+    for step in range(3):
+        training_step(learner, experiment, step, batch, engine)
+    learner.method.teacher.update(learner.network, 3)
+    pairs = zip(batch_norms(learner.method.teacher.model), batch_norms(learner.network))
+    for ours, theirs in pairs:
+        assert torch.equal(ours.running_mean, theirs.running_mean)
+        assert torch.equal(ours.running_var, theirs.running_var)

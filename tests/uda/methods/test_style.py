@@ -72,6 +72,9 @@ def test_consistency_is_the_jensen_shannon_divergence_per_pixel():
     theirs = sum(F.kl_div(mean, p, reduction="batchmean") for p in (one, other)) / 2
     torch.testing.assert_close(consistency(logits), theirs, rtol=ROUNDING, atol=ROUNDING)
     assert consistency(logits[:2].repeat(2, 1, 1, 1)).abs() < ROUNDING
+    wide = torch.tensor([[200.0, -200.0], [0.0, 0.0]])[..., None, None].requires_grad_()
+    consistency(wide).backward()
+    assert wide.grad.isfinite().all()
     certain = torch.tensor([[40.0, -40.0], [-40.0, 40.0]])[..., None, None]
     torch.testing.assert_close(consistency(certain), torch.tensor(2.0).log())
 
@@ -171,6 +174,17 @@ def test_base_styles_are_of_source_crops_and_far_apart(smoke, smoke_data):
     assert len(chosen) == 24 and (nearest < 1e-4).all()
     apart = torch.pdist(chosen).min()
     assert apart >= torch.pdist(found).sort().values[:40].mean()
+
+
+def test_a_survey_leaves_frozen_norms_frozen_and_spreads_what_it_takes(smoke):
+    experiment = smoke("dg_style").changed(model={"frozen_norm": True}, style={"images": 100})
+    learner = build_learner(experiment, PlainEngine())
+    before = [module.training for module in learner.network.modules()]
+    survey(learner, experiment, 0, True, ALONE)
+    assert [module.training for module in learner.network.modules()] == before
+    last_of_few = list(labelled_crops(experiment, 100))[-1]  # of 128: not the first hundred
+    last = list(labelled_crops(experiment, None))[-10:]
+    assert any(torch.equal(last_of_few, one) for one in last)
 
 
 @pytest.mark.notebook  # trains twice

@@ -211,8 +211,7 @@ MINICITYSCAPES_FOG = replace(
     MINICITYSCAPES,
     name="minicityscapes_fog",
     air=replace(
-        MINICITYSCAPES.air, haze=(0.02, 0.06), haze_colour=(214, 215, 216), shadow=(0.85, 1.0),
-        house_shadow=0.0,
+        MINICITYSCAPES.air, haze=(0.02, 0.06), haze_colour=(214, 215, 216), shadow=(0.85, 1.0)
     ),
     photo=replace(MINICITYSCAPES.photo, saturation=(0.35, 0.7)),
     scenes_of="minicityscapes",
