@@ -108,18 +108,23 @@ def export_model(
     print(f"wrote {save_model(open_model(run, model), output, half)}")
 
 
-def ship_study(runs: tuple[Path, ...], folder: Path = Path("daformer_lib/weights/study")) -> None:
+def ship_study(
+    runs: tuple[Path, ...],
+    folder: Path = Path("daformer_lib/weights/study"),
+    command: str | None = None,
+) -> None:
     """Write the finished networks that come with the kit, from runs, and the card beside them.
 
     Args:
         runs: folders of complete runs, one for each network.
         folder: where they go.
+        command: what trained them, for the card; by default `study` with their rows.
     """
     from daformer_lib.inference import open_run
     from daformer_lib.inference.finished import ship
 
     opened = [Run(run) for run in runs]
-    for path in ship({run: open_run(run) for run in opened}, folder):
+    for path in ship({run: open_run(run) for run in opened}, folder, command):
         print(f"wrote {path}")
 
 

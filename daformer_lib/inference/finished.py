@@ -43,8 +43,14 @@ def open_finished(row: str, device: torch.device | str = "cpu") -> TrainedModel:
     return load_model(files[row], device)
 
 
-def ship(made: Mapping[Run, TrainedModel], folder: Path = FOLDER) -> list[Path]:
-    """Write the networks of complete runs into the kit, with their card; returns the files."""
+def ship(
+    made: Mapping[Run, TrainedModel], folder: Path = FOLDER, command: str | None = None
+) -> list[Path]:
+    """Write the networks of complete runs into the kit, with their card; returns the files.
+
+    Args:
+        command: what trained them; by default `study` with their rows.
+    """
     for run in made:
         if not run.is_complete:
             raise ValueError(f"{run.folder} is not finished; train it to its end, then ship it")
@@ -52,10 +58,10 @@ def ship(made: Mapping[Run, TrainedModel], folder: Path = FOLDER) -> list[Path]:
         save_model(model, folder / f"{run.name}.safetensors", half=True)
         for run, model in made.items()
     ]
-    return [*files, write_atomic(folder / "README.md", card(list(made)).encode())]
+    return [*files, write_atomic(folder / "README.md", card(list(made), command).encode())]
 
 
-def card(runs: Sequence[Run]) -> str:
+def card(runs: Sequence[Run], command: str | None = None) -> str:
     """Data, training and scores of the finished networks, as Markdown."""
     first = runs[0].experiment
     names = (first.data.source, first.data.target)
@@ -74,12 +80,13 @@ def card(runs: Sequence[Run]) -> str:
         seen = names[1] if run.experiment.mode == "oracle" else names[0]
         scores = " | ".join(percent(run.final("student", split).miou()) for split in splits)
         lines.append(f"| `{run.name}.safetensors` | {seen} | {scores} |")
-    made = " ".join(run.name for run in runs)
+    made = f"study --rows {' '.join(run.name for run in runs)} --seeds {first.train.seed}"
+    command = command or f"python -m daformer_lib {made}"
     return "\n".join(
         [
             *lines,
-            f"\nMade by `python -m daformer_lib study --rows {made} --seeds {first.train.seed}`, "
-            "then `ship-study`. Used by `predict --model study:daformer` and by chapters, beside "
+            f"\nMade by `{command}`, "
+            f"then `ship-study`. Used by `predict --model study:{runs[0].name}` and by chapters, beside "
             "the live runs. Licence: that of the kit.\n",
         ]
     )

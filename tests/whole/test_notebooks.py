@@ -16,12 +16,13 @@ from tests.helpers.solving import exercises, solved, solved_book
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
-# The one chapter about data that are no streets.
+# The chapters about data that are no streets, and about streets of twice the size.
 OTHER_DATA = {
     "09_your_own_data": {
         "source": "data/fields/summer_trees.yaml",
         "target": "data/fields/autumn_trees.yaml",
-    }
+    },
+    "13_high_resolution": {"source": "minigta_hd", "target": "minicityscapes_hd"},
 }
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
