@@ -193,6 +193,7 @@ def score_on(
     from daformer_lib.data.intake.prepare import bring_up_to_date
     from daformer_lib.inference import working_device
     from daformer_lib.runs import Run
+    from daformer_lib.runs.results import read_results
     from daformer_lib.specs import get_spec
     from daformer_lib.studies.elsewhere import score_all
     from daformer_lib.studies.tables import write_pages
@@ -206,7 +207,9 @@ def score_on(
     command += f" --results {results}"
     with Progress(len(opened), "score") as bar:
         score_all(opened, target, split, results, command, working_device(), data_root, bar)
-    rows = tuple(dict.fromkeys(run.name for run in opened))
+    there = [row.row for row in read_results(results, f"student/{split}")]
+    order = recipes.STUDIES.get(results.stem.partition("_")[0], ())
+    rows = tuple(sorted(there, key=lambda row: order.index(row) if row in order else len(order)))
     for path in (results, *write_pages(results, results.stem, rows, split, command)):
         print(f"wrote {path}")
 

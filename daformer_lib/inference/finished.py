@@ -85,8 +85,8 @@ def card(runs: Sequence[Run], command: str | None = None) -> str:
     return "\n".join(
         [
             *lines,
-            f"\nMade by `{command}`, "
-            f"then `ship-study`. Used by `predict --model study:{runs[0].name}` and by chapters, beside "
-            "the live runs. Licence: that of the kit.\n",
+            f"\nMade by `{command}`, then `ship-study`. Used by "
+            f"`predict --model study:{runs[0].name}` and by chapters, beside the live runs. "
+            "Licence: that of the kit.\n",
         ]
     )

@@ -44,7 +44,7 @@ TITLES = {
     "dg_rcs": "source-only + RCS",
     "dg": "source-only + RCS + FD",
     "dg_style": "source-only + RCS + FD + styles",
-    "dg_disagree": "the same without consistency",
+    "dg_disagree": "source-only + RCS + FD + styles, no consistency",
     "hrda": "HRDA",
     "mic_hrda": "HRDA + MIC",
     "hd_low": "large crop at half resolution",

@@ -28,6 +28,7 @@ from daformer_lib.uda.method import Method, Survey, Turn, step_rng
 
 STYLE = 5  # its stream of random numbers
 SMALLEST = 1e-7  # deviation, and probability, as the authors'
+LEAST_LOG = -100.0  # of a probability: float32 knows none that is smaller
 
 
 def style_of(feature: Tensor) -> Tensor:
@@ -56,7 +57,8 @@ def farthest(points: Tensor, number: int, first: int) -> Tensor:
 
 def consistency(logits: Tensor) -> Tensor:
     """Jensen-Shannon divergence of the two halves of a doubled batch (2B, K, h, w), per pixel."""
-    logs = logits.log_softmax(1).chunk(2)  # its gradient is finite where a probability is 0, too
+    # Where a probability is 0 its term is 0, and has a finite gradient.
+    logs = logits.log_softmax(1).clamp(min=LEAST_LOG).chunk(2)
     mean = (sum(log.exp() for log in logs) / 2).clamp(min=SMALLEST).log()
     return sum((log.exp() * (log - mean)).sum(1).mean() for log in logs) / 2
 

@@ -75,6 +75,9 @@ def test_consistency_is_the_jensen_shannon_divergence_per_pixel():
     wide = torch.tensor([[200.0, -200.0], [0.0, 0.0]])[..., None, None].requires_grad_()
     consistency(wide).backward()
     assert wide.grad.isfinite().all()
+    never = torch.tensor([[0.0, -torch.inf], [0.0, 0.0]])[..., None, None]
+    by_hand = (0.5 * np.log(0.5 / 0.75) + 0.5 * np.log(0.5 / 0.25) + np.log(1 / 0.75)) / 2
+    torch.testing.assert_close(consistency(never), torch.tensor(by_hand, dtype=torch.float32))
     certain = torch.tensor([[40.0, -40.0], [-40.0, 40.0]])[..., None, None]
     torch.testing.assert_close(consistency(certain), torch.tensor(2.0).log())
 
