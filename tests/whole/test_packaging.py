@@ -68,4 +68,4 @@ def test_without_a_browser_a_submission_fails_and_others_skip():
 def test_weights_are_small():
     weights = list((ROOT / "daformer_lib" / "weights").glob("*.safetensors"))
     assert {w.stem for w in weights} >= {"tiny_mit", "tiny_resnet"}
-    assert sum(w.stat().st_size for w in weights) < 18e6  # three encoders, two of them in two strengths
+    assert sum(w.stat().st_size for w in weights) < 18e6  # of three encoders
