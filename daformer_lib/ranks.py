@@ -43,6 +43,16 @@ class Ranks:
         """The mean over all ranks, without gradient."""
         return value if self.world == 1 else self.sum(value) / self.world
 
+    def gather(self, rows: Tensor) -> Tensor:
+        """The rows (N, ...) of all ranks, rank by rank; of each as many as the least has."""
+        if self.world == 1:
+            return rows
+        fewest = torch.tensor(len(rows), device=rows.device)
+        dist.all_reduce(fewest, dist.ReduceOp.MIN)
+        parts = [torch.empty_like(rows[:fewest]) for _ in range(self.world)]
+        dist.all_gather(parts, rows[:fewest].contiguous())
+        return torch.cat(parts)
+
     @torch.no_grad()
     def average_(self, tensors: Sequence[Tensor]) -> None:
         """Each tensor becomes its mean over the ranks, in place and in one exchange."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 from rich.console import Console
 
-from daformer_lib.cli.options import Recheck
+from daformer_lib.cli.options import Recheck, runs_at
 from daformer_lib.means import percent
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run
@@ -265,7 +265,7 @@ def choose(
     from daformer_lib.choosing.record import Record, read_record
     from daformer_lib.choosing.report import chosen_by, ranking, write_evidence
 
-    named = [Run(folder) for folder in runs if not folder.is_file()]  # of runs/*: locks
+    named = runs_at(runs)
     opened = [run for run in named if run.experiment.mode != "oracle"]
     for run in named:
         if run not in opened:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from daformer_lib.config import Experiment
 from daformer_lib.data.intake.prepare import prepare
 from daformer_lib.data.public.shared import common_lines
 from daformer_lib.progress import Progress
+from daformer_lib.runs import Run
 from daformer_lib.specs import JOIN, get_spec, get_specs
 from daformer_lib.specs.common import write_common
 from daformer_lib.texts import printable
@@ -87,3 +89,8 @@ def prepare_with_bar(experiment: Experiment, profile: str, recheck: bool) -> Non
     """Draw or convert what an experiment learns from, where it is not there."""
     with Progress(None, "data") as bar:
         prepare(experiment.data, profile, bar, recheck)
+
+
+def runs_at(folders: Sequence[Path]) -> list[Run]:
+    """The runs that a glob such as runs/* names, without the lock files between them."""
+    return [Run(folder) for folder in folders if not folder.is_file()]

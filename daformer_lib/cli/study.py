@@ -18,6 +18,7 @@ from daformer_lib.cli.options import (
     Source,
     Target,
     prepare_with_bar,
+    runs_at,
 )
 from daformer_lib.files import require_writable
 from daformer_lib.progress import Progress
@@ -160,10 +161,9 @@ def gains(
         output: gets the numbers, beside those that it has; the page lies beside it.
     """
     from daformer_lib.choosing.gains import score, write_gains
-    from daformer_lib.runs import Run
     from daformer_lib.runs.results import entry_of, read_entries
 
-    opened = [Run(folder) for folder in runs if not folder.is_file()]  # of runs/*: locks
+    opened = runs_at(runs)
     scores = [score(entry_of(run)) for run in opened if run.experiment.mode != "oracle"]
     kept = ("source_only", "daformer")
     entries = read_entries(results) if results else []
@@ -192,14 +192,16 @@ def score_on(
     """
     from daformer_lib.data.intake.prepare import bring_up_to_date
     from daformer_lib.inference import working_device
-    from daformer_lib.runs import Run
     from daformer_lib.runs.results import read_results
     from daformer_lib.specs import get_spec
     from daformer_lib.studies.elsewhere import score_all
+    from daformer_lib.studies.in_paper import table_of
     from daformer_lib.studies.tables import write_pages
 
     require_writable(results)
-    opened = [Run(folder) for folder in runs if not folder.is_file()]  # of runs/*: locks
+    opened = runs_at(runs)
+    if not opened:
+        raise ValueError("--runs names no folder of a run; name at least one, or a glob: runs/*")
     root = opened[0].experiment.data.data_root if data_root is None else data_root
     with Progress(None, "data") as bar:
         bring_up_to_date(get_spec(target), root, split, report=bar, recheck=recheck)
@@ -208,7 +210,7 @@ def score_on(
     with Progress(len(opened), "score") as bar:
         score_all(opened, target, split, results, command, working_device(), data_root, bar)
     there = [row.row for row in read_results(results, f"student/{split}")]
-    order = recipes.STUDIES.get(results.stem.partition("_")[0], ())
+    order = recipes.STUDIES.get(table_of(results.stem), ())
     rows = tuple(sorted(there, key=lambda row: order.index(row) if row in order else len(order)))
     for path in (results, *write_pages(results, results.stem, rows, split, command)):
         print(f"wrote {path}")

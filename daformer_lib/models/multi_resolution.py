@@ -128,10 +128,12 @@ class MultiResolution(Segmentor):
 
     def branches(self, image: Tensor, region: Region) -> Branches:
         """Eq. 4, 6-9: the context of images (B, 3, H, W), and the detail of one region in it."""
-        features = self.encoder(scaled(image, self.config.scale))
+        small = scaled(image, self.config.scale)
+        features = self.encoder(small)
         if self.config.context_alone:
             context = self.decoder.head(features)
-            return Branches(self._enlarged(context, image), context, context[..., :0], features, [])
+            logits = enlarged(context, small, image)
+            return Branches(logits, context, context[..., :0], features, [])
         crop = region.cut(detail_image(image, self.config))
         detail_features = self.encoder(crop)
         context, detail = self.decoder.head(features), self.decoder.head(detail_features)
@@ -149,9 +151,10 @@ class MultiResolution(Segmentor):
         """Eq. 10: the detail of overlapping crops, all in one batch; (logits, features)."""
         config, size = self.config, image.shape[-2:]
         regions = detail_regions(size, config.detail_crop, config.overlap)
-        features = self.encoder(self.context_image(image))
+        small = self.context_image(image)
+        features = self.encoder(small)
         if config.context_alone:
-            return self._enlarged(self.decoder.head(features), image), features
+            return enlarged(self.decoder.head(features), small, image), features
         detailed = detail_image(image, config)
         crops = torch.cat([region.cut(detailed) for region in regions])  # crop by crop
         detail_features = self.encoder(crops)
@@ -160,10 +163,11 @@ class MultiResolution(Segmentor):
         detail = stitch(details, regions, _stride(crops, details))
         return fuse(context, detail, attention)[0], features
 
-    def _enlarged(self, context: Tensor, image: Tensor) -> Tensor:
-        """The context's logits at the size of fused ones."""
-        stride = _stride(self.context_image(image), context)
-        return resize_bilinear(context, tuple(side // stride for side in image.shape[-2:]))
+
+def enlarged(context: Tensor, small: Tensor, image: Tensor) -> Tensor:
+    """The logits of the context image `small` at the size of the whole image's fused ones."""
+    stride = _stride(small, context)
+    return resize_bilinear(context, tuple(side // stride for side in image.shape[-2:]))
 
 
 def fuse(context: Tensor, detail: Tensor, attention: Tensor) -> tuple[Tensor, Tensor]:

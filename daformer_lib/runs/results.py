@@ -144,22 +144,29 @@ def mean_gain(values: np.ndarray) -> tuple[float, float]:
 def write_results(runs: Sequence[Run], path: Path, command: str) -> Path:
     """Commit-ready JSON: every run's scores with seed, configuration, versions and machine.
 
+    As `add_entries`.
+    """
+    return add_entries([entry_of(run) for run in runs], path, command)
+
+
+def add_entries(entries: Iterable[dict[str, Any]], path: Path, command: str) -> Path:
+    """Add what `entry_of` gives to a file of results.
+
     What the file has of other rows and seeds stays, so that a study can grow, over days and
     machines; a run takes the place of an earlier one of its row and seed.
 
     Raises:
         ValueError: the file has runs on other versions of the data sets.
     """
-    entries = {(entry["row"], entry["seed"]): entry for entry in read_entries(path)}
-    for run in runs:
-        entry = entry_of(run) | {"command": command}
-        if other := next((e for e in entries.values() if not _same_data(e, entry)), None):
+    kept = {(entry["row"], entry["seed"]): entry for entry in read_entries(path)}
+    for new in entries:
+        if other := next((e for e in kept.values() if not _same_data(e, new)), None):
             raise ValueError(
-                f"{path} has runs on {_data_of(other)}, this study is on {_data_of(entry)}: name "
+                f"{path} has runs on {_data_of(other)}, this study is on {_data_of(new)}: name "
                 "another file for --results, or move that one away"
             )
-        entries[run.name, run.experiment.train.seed] = entry
-    write_json(path, {"runs": list(entries.values())}, indent=None)
+        kept[new["row"], new["seed"]] = new | {"command": command}
+    write_json(path, {"runs": list(kept.values())}, indent=None)
     return path
 
 

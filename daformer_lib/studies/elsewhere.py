@@ -10,12 +10,11 @@ import torch
 
 from daformer_lib.data.datasets import evaluation_samples
 from daformer_lib.evaluate import evaluate
-from daformer_lib.files import write_json
 from daformer_lib.inference import load_network
 from daformer_lib.means import json_number
 from daformer_lib.progress import Report, silent
 from daformer_lib.runs import Run
-from daformer_lib.runs.results import entry_of, read_entries
+from daformer_lib.runs.results import add_entries, entry_of
 from daformer_lib.specs import check_same_classes, get_spec
 
 NOT_ELSEWHERE = ("curves", "class_curves", "findings", "miou", "iou")  # of the run's own target
@@ -47,17 +46,17 @@ def score_all(
     runs: Sequence[Run], target: str, split: str, results: Path, command: str, device: torch.device,
     data_root: str | None = None, report: Report = silent,
 ) -> Path:  # fmt: skip
-    """Add each run's scores to a file of results; a run takes the place of one of its row and seed.
+    """Add each run's scores to a file of results, as `add_entries`.
 
     Raises:
-        ValueError: a run is not finished, or its classes are not the target's.
+        ValueError: a run is not finished, its classes are not the target's, or the file is of
+        another target.
     """
     for run in runs:
         if not run.is_complete:
             raise ValueError(f"{run.folder} is not finished; train it to its end, then score it")
-    kept = {(entry["row"], entry["seed"]): entry for entry in read_entries(results)}
+    entries = []
     for done, run in enumerate(runs, 1):
-        entry = scored_on(run, target, split, data_root, device)
-        kept[entry["row"], entry["seed"]] = entry | {"command": command}
+        entries.append(scored_on(run, target, split, data_root, device))
         report(done, len(runs), run.name)
-    return write_json(results, {"runs": list(kept.values())}, indent=None)
+    return add_entries(entries, results, command)

@@ -11,6 +11,13 @@ BASES = {
     "hd": "hd_low", "encoders": "vit_rcs", "cra": "daformer_more", "generalisation": "source_only",
 }  # fmt: skip
 
+
+def table_of(name: str) -> str:
+    """The study whose rows a file of results has; scores on another target stand under its name
+    with the target behind: generalisation_fog."""
+    return name if name in BASES else name.partition("_")[0]
+
+
 _CNNS = {"cnn": "DeepLabV2", "danet": "DANet", "isanet": "ISANet", "deeplabv3plus": "DeepLabV3+"}
 _COLUMNS: dict[str, papers.Column] = {
     "source_only": "source_only", "self_training": "uda", "oracle": "oracle",

@@ -30,7 +30,7 @@ from daformer_lib.runs.results import (
     read_entries,
     read_results,
 )
-from daformer_lib.studies.in_paper import BASES, paper_score
+from daformer_lib.studies.in_paper import BASES, paper_score, table_of
 from daformer_lib.texts import markdown_cell
 from daformer_lib.viz import figure_png, line_chart, three_numbers
 
@@ -58,11 +58,8 @@ class Line:
 
 
 def study_lines(results: Sequence[RowResult], table: str) -> list[Line]:
-    """The rows with what each is compared with.
-
-    Scores on another target go by the table's name with the target behind: generalisation_fog.
-    """
-    table = table if table in BASES else table.partition("_")[0]
+    """The rows with what each is compared with."""
+    table = table_of(table)
     known = {result.row: result for result in results}
     lines, before = [], ""
     for result in results:

@@ -32,8 +32,8 @@ def shown(name: str) -> list[str]:
     section, field = name.split(".")
     found = []
     for profile in PROFILES:
-        row = {"style": "dg_style"}.get(section, section)
-        row = row if section in METHOD_SETTINGS else "daformer"
+        own = {"style": "dg_style"}.get(section, section)
+        row = own if section in METHOD_SETTINGS else "daformer"
         found.append(text(getattr(experiment(row, profile).section(section), field)))
     return found
 

@@ -43,6 +43,8 @@ def test_scores_elsewhere_are_those_of_evaluate_and_stand_in_a_file_of_results(
     mean = next(line for line in said.splitlines() if line.startswith("mean IoU"))
     assert mean.split()[-1] == f"{row.miou[0]:.1f}"
     assert "source_only" in (tmp_path / "fog.md").read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="has runs on minigta → minicityscapes_fog"):
+        score_all([run], data.target, "test", results, "c", CPU, data.data_root)
     # On its own target: what the study itself wrote.
     score_all([run], data.target, "test", tmp_path / "own.json", "c", CPU, data.data_root)
     write_results([run], tmp_path / "study.json", "c")
@@ -51,10 +53,14 @@ def test_scores_elsewhere_are_those_of_evaluate_and_stand_in_a_file_of_results(
 
 
 @pytest.mark.notebook
-def test_unfinished_runs_and_other_classes_are_refused(run, smoke, tmp_path):
+def test_unfinished_runs_and_other_classes_are_refused(run, tmp_path, capsys):
     part = train(run.experiment.changed(train={"seed": 1}), tmp_path / "part", stop_after=1)
     with pytest.raises(ValueError, match="part is not finished; train it to its end"):
         score_all([part], "minicityscapes", "test", tmp_path / "r.json", "c", CPU)
     with pytest.raises(ValueError, match="zerowaste"):
         score_all([Run(run.folder)], "zerowaste_v2", "test", tmp_path / "r.json", "c", CPU)
+    (tmp_path / "x.lock").touch()
+    command = ["score-on", "minicityscapes", "--runs", str(tmp_path / "x.lock")]
+    assert main([*command, "--results", str(tmp_path / "r.json")]) == 2
+    assert "--runs names no folder of a run" in capsys.readouterr().err
     assert not (tmp_path / "r.json").exists()

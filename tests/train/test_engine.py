@@ -213,6 +213,12 @@ def test_students_and_teachers_are_equal_on_both_ranks(two):
 
 
 @pytest.mark.notebook
+def test_rows_of_both_ranks_are_gathered_as_many_of_each(two):
+    found = json.loads((two / "found.json").read_text())
+    assert found["gathered"] == [[0], [1], [10], [11]]
+
+
+@pytest.mark.notebook
 def test_two_ranks_stop_and_go_on_exactly(two):
     whole, parts = Run(two / "whole"), Run(two / "parts")
     assert whole.is_complete and whole.result["processes"] == 2

@@ -52,24 +52,14 @@ TITLES = {
     "hd_hrda": "HRDA: both",
     "hd_large": "large crop at full resolution",
 }
-# A plain ViT, and what of it learns.
-TUNED = {"": "all", "frozen": "frozen", "lora": "LoRA", "scratch": "not pretrained"}
-_VIT_ROWS = {
-    "source_only": ("source-only", {"mode": "source_only", "data": {"photometric": True}}),
-    "rcs": ("self-training + RCS", {"use": ("rcs",)}),
+# A plain ViT, and what of it learns: its title, and its pieces.
+VITS = {
+    "vit": ("ViT (all)", ("vit",)),
+    "vit_frozen": ("ViT (frozen)", ("vit", "frozen")),
+    "vit_lora": ("ViT (LoRA)", ("vit", "lora")),
+    "vit_scratch": ("ViT (not pretrained)", ("vit", "scratch")),
 }
-
-
-def _vit(how: str, row: str) -> str:
-    return f"vit_{how}_{row}".replace("__", "_")
-
-
-for _row, (_title, _changes) in _VIT_ROWS.items():
-    for _how, _said in TUNED.items():
-        _pieces = ("vit", _how) if _how else ("vit",)
-        _use = (*_pieces, *_changes.get("use", ()))
-        ROWS[_vit(_how, _row)] = {**_changes, "use": _use}
-        TITLES[_vit(_how, _row)] = f"ViT ({_said}), {_title}"
+VIT_ROWS = ("source_only", "rcs")
 
 # Rows that a study starts from a finished run of another row, of the same seed and settings.
 SECOND_STAGES = dict.fromkeys(("daformer_more", "cra_no_adversary", "cra"), "daformer")
@@ -79,5 +69,5 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "cra": ("daformer", "daformer_more", "cra_no_adversary", "cra"),
     "generalisation": ("source_only", "dg_rcs", "dg", "dg_disagree", "dg_style", "daformer"),
     "hd": ("hd_low", "hd_high", "hd_hrda", "hd_large"),
-    "encoders": tuple(_vit(how, row) for row in _VIT_ROWS for how in TUNED),
+    "encoders": tuple(f"{vit}_{row}" for row in VIT_ROWS for vit in VITS),
 }

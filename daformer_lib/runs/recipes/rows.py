@@ -89,6 +89,16 @@ NETWORKS = {
 _THREE = ("source_only", "oracle", "self_training")
 ROWS |= {f"{n}_{row}": {"use": (n,), **ROWS[row]} for n in NETWORKS for row in _THREE}
 TITLES |= {f"{n}_{row}": f"{name} {TITLES[row]}" for n, name in NETWORKS.items() for row in _THREE}
+ROWS |= {
+    f"{vit}_{row}": {**ROWS[row], "use": (*pieces, *ROWS[row].get("use", ()))}
+    for row in beyond.VIT_ROWS
+    for vit, (_, pieces) in beyond.VITS.items()
+}
+TITLES |= {
+    f"{vit}_{row}": f"{title}, {TITLES[row]}"
+    for row in beyond.VIT_ROWS
+    for vit, (title, _) in beyond.VITS.items()
+}
 # Table 7: DAFormer's training on other decoders, and what these can do with the target's labels.
 DECODER_ROWS = (
     "segformer", "segformer256", "upernet512", "upernet256", "isa_fusion", "context_f4",

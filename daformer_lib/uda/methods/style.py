@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from daformer_lib.batch import Labelled
@@ -83,7 +82,7 @@ class Styles(nn.Module):
         """Base styles from these images (3, H, W), this rank's share of them."""
         with in_eval_mode(encoder):
             found = [first_style(encoder, image[None].to(self.base.device)) for image in images]
-        styles = gathered(torch.cat(found), ranks)  # (N, 2, C)
+        styles = ranks.gather(torch.cat(found))  # (N, 2, C)
         if len(styles) < len(self.base):
             raise ValueError(
                 f"{len(self.base)} base styles cannot be chosen from {len(styles)} source images; "
@@ -91,17 +90,6 @@ class Styles(nn.Module):
             )
         first = int(rng.integers(len(styles)))
         self.base.copy_(styles[farthest(styles.flatten(1), len(self.base), first)])
-
-
-def gathered(mine: Tensor, ranks: Ranks) -> Tensor:
-    """The rows of all ranks, each with as many as the rank that has fewest."""
-    if ranks.world == 1:
-        return mine
-    fewest = torch.tensor(len(mine), device=mine.device)
-    dist.all_reduce(fewest, dist.ReduceOp.MIN)
-    parts = [torch.empty_like(mine[:fewest]) for _ in range(ranks.world)]
-    dist.all_gather(parts, mine[:fewest].contiguous())
-    return torch.cat(parts)
 
 
 @contextmanager

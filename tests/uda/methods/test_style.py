@@ -145,11 +145,12 @@ def test_a_step_can_be_replayed_and_one_style_has_most_of_a_mixture(smoke):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"model": {"encoder": "tiny_resnet", "decoder": "deeplabv2"}}, {"hrda": {"window": None}}],
+    [
+        {"model": {"encoder": "tiny_resnet", "decoder": "deeplabv2"}},
+        {"hrda": {"detail_crop": (64, 64), "window": None}},
+    ],
 )
 def test_it_works_on_a_resnet_and_on_hrda(smoke, changes):
-    if "hrda" in changes:
-        changes = {"hrda": {"detail_crop": (64, 64), "window": None}}
     experiment = smoke("dg_style").changed(**changes)
     learner = build_learner(experiment, PlainEngine())
     turn = turn_of(learner, experiment, 0, noise_batch(experiment), PlainEngine())
