@@ -74,9 +74,8 @@ bench: $(STAMP)  ## speed and memory, as ratios: benchmarks/results
 	$(RUN) -m benchmarks
 
 pretrain: $(STAMP)  ## the shipped weights of the tiny encoders again (an hour and a half)
-	for strength in weak strong; do for encoder in tiny_mit tiny_resnet; do \
+	for strength in weak strong; do for encoder in tiny_mit tiny_resnet tiny_vit; do \
 	  $(RUN) -m daformer_lib pretrain-mini --encoder $$encoder --strength $$strength || exit 1; done; done
-	$(RUN) -m daformer_lib pretrain-mini --encoder tiny_vit --strength strong
 
 house: $(STAMP)  ## docs/extend: picture and tables of the packages, from their imports
 	$(RUN) -m tests.house

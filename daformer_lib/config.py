@@ -22,7 +22,7 @@ T = TypeVar("T")
 Mode = Literal["source_only", "uda", "oracle"]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 FeatureDistanceOn = Literal["things", "all", "everywhere"]
-Tune = Literal["full", "frozen", "lora"]
+Tune = Literal["full", "frozen", "lora", "rein"]
 Sides = tuple[int, int]  # (height, width) in pixels
 TeacherStatistics = Literal["batch", "student", "average", "target"]
 RCS_TEMPERATURE = 0.01  # of Rare Class Sampling in the paper, Sec. 4.1; every row with RCS has it
@@ -78,8 +78,10 @@ class ModelConfig:
     dropout: float = 0.1  # channels, before the classifier
     # Of a ViT: the blocks, from 0, whose tokens become the four features; None = quarters' ends.
     blocks: tuple[int, ...] | None = None
-    tune: Tune = "full"  # what of the encoder learns: all, nothing, or additions to its attention
-    lora_rank: int = 16  # of these additions
+    # What of the encoder learns: all, nothing, additions to its attention, tokens between blocks.
+    tune: Tune = "full"
+    lora_rank: int = 16  # of these additions, or tokens
+    rein_tokens: int = 100  # for each block
     frozen_norm: bool = False  # the encoder's BatchNorm keeps the statistics of its weights
 
     def __post_init__(self) -> None:
@@ -92,6 +94,7 @@ class ModelConfig:
         known = get_args(Tune)
         _require(self.tune in known, f"tune {self.tune!r} must be one of {list(known)}")
         _require(self.lora_rank > 0, f"lora_rank {self.lora_rank} must be positive")
+        _require(self.rein_tokens > 1, f"rein_tokens {self.rein_tokens} must be at least 2")
 
 
 @dataclass(frozen=True)
@@ -530,7 +533,7 @@ class Experiment:
         _require(
             self.model.tune != "frozen" or self.uda.fd_weight == 0,
             "the feature distance of a frozen encoder from itself is 0; set uda.fd_weight=0, or "
-            "let the encoder learn (model.tune=full or lora)",
+            "let the encoder learn (model.tune=full, lora or rein)",
         )
         _require(
             not rows or self.data.target_margins is None,
@@ -583,8 +586,10 @@ class Experiment:
             values["data"].pop(place)
         if values["model"]["pretrained"] == "weak":  # one thing, two names
             values["model"]["pretrained"] = "shipped"
-        if values["model"]["tune"] != "lora":
+        if values["model"]["tune"] not in ("lora", "rein"):
             values["model"].pop("lora_rank")
+        if values["model"]["tune"] != "rein":
+            values["model"].pop("rein_tokens")
         for part, name, unset in _LATER:
             if values[part][name] == unset:
                 values[part].pop(name)

@@ -153,15 +153,13 @@ def pretrain_mini(
     Args:
         encoder: which network.
         strength: weak, the first one, or strong: 40,000 images instead of 12,000, 9,000 steps
-            instead of 2,500; tiny_vit has the strong one only.
+            instead of 2,500 (tiny_resnet: 2,000).
         steps: by default those of the strength.
         seed: of weights and drawn objects.
         folder: where the weights and their log go.
     """
     from daformer_lib.train.pretrain import PRETRAININGS, pretrain, save_pretrained
 
-    if (encoder, strength) not in PRETRAININGS:
-        raise ValueError(f"{encoder} has no {strength} pretraining; add --strength strong")
     config = replace(PRETRAININGS[encoder, strength], seed=seed)
     config = config if steps is None else replace(config, steps=steps)
     with Progress(config.steps, "pretrain") as bar:

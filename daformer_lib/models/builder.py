@@ -9,6 +9,7 @@ from daformer_lib.models.checkpoints import load_pretrained
 from daformer_lib.models.decoders import build_decoder, require_decoder
 from daformer_lib.models.encoders import build_encoder
 from daformer_lib.models.encoders.lora import add_lora
+from daformer_lib.models.encoders.rein import add_rein
 from daformer_lib.models.multi_resolution import MultiResolution, ScaleDecoder
 from daformer_lib.models.segmentor import Segmentor
 from daformer_lib.models.statistics import batch_norms
@@ -43,8 +44,10 @@ def build_segmentor(config: ModelConfig, hrda: HRDAConfig | None = None) -> Segm
         segmentor = MultiResolution(encoder, decoder, hrda, frozen)
     if config.pretrained is not None:
         load_pretrained(segmentor, config.pretrained, config.encoder)
-    if config.tune == "frozen":
+    if config.tune in ("frozen", "rein"):
         segmentor.freeze_encoder()
+    if config.tune == "rein":
+        add_rein(encoder, config.rein_tokens, config.lora_rank)
     elif config.tune == "lora":
         add_lora(encoder, config.lora_rank)
     return segmentor

@@ -59,6 +59,7 @@ _STRONG = {
 PRETRAININGS: Mapping[tuple[str, Strength], PretrainConfig] = {
     ("tiny_mit", "weak"): PretrainConfig(steps=2500),
     ("tiny_resnet", "weak"): PretrainConfig("tiny_resnet", steps=2000, lr=2e-3),
+    ("tiny_vit", "weak"): PretrainConfig("tiny_vit", steps=2500, half=True),
     ("tiny_mit", "strong"): PretrainConfig("tiny_mit", **_STRONG),
     ("tiny_resnet", "strong"): PretrainConfig("tiny_resnet", **_STRONG),
     ("tiny_vit", "strong"): PretrainConfig("tiny_vit", **_STRONG),

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from daformer_lib.specs import DatasetSpec
 from daformer_lib.viz import draw
-from daformer_lib.viz.panels import panel_grid
+from daformer_lib.viz.panels import LINE, Chip, draw_legend, flow_chips, panel_grid
 from daformer_lib.viz.style import (
     DPI,
     WIDTH,
@@ -60,13 +60,18 @@ def _text(value: Any) -> str:
 
 
 @styled
-def _stack(pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int) -> Plate:
-    """Rendered figures at their own size, in rows."""
+def _stack(
+    pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int, legend: Sequence[Chip]
+) -> Plate:
+    """Rendered figures at their own size, in rows, over the legend."""
     rows = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
     heights = [max(p.shape[0] for p in row) / DPI + 0.28 for row in rows]
     width = max(sum(p.shape[1] / DPI for p in row) + GAP * (len(row) - 1) for row in rows)
-    height = sum(heights)
+    lines = flow_chips(legend, width) if legend else []
+    height = sum(heights) + LINE * len(lines)
     figure = new_figure(width, height, ", ".join(titles))
+    if lines:
+        draw_legend(figure, lines, 0)
     names = iter(titles)
     y = height
     for row, tall in zip(rows, heights, strict=True):
@@ -88,7 +93,7 @@ def twin(
     draw_picture: Callable[[Any], Picture],
     values: Sequence[Any],
     description: str = "",
-    legend: Sequence[Any] = (),
+    legend: Sequence[Chip] = (),
     texts: Sequence[str] | None = None,
 ) -> Plate:
     """The still picture beside a control: what it draws at these values, side by side."""
@@ -107,7 +112,7 @@ def twin(
         return panel_grid(rows, captions=notes, legend=legend)
     rendered = [rgb_array(figure) for figure in pictures]
     columns = max(1, int(WIDTH * DPI // max(p.shape[1] for p in rendered)))
-    return _stack(rendered, titles, columns)
+    return _stack(rendered, titles, columns, legend)
 
 
 def _control(name: str, values: Sequence[Any], texts: Sequence[str], start: int) -> Any:
@@ -195,7 +200,7 @@ def slider_picture(
     initial: Any = None,
     description: str = "value",
     twin_values: Sequence[Any] | None = None,
-    legend: Sequence[Any] = (),
+    legend: Sequence[Chip] = (),
 ) -> Explorer:
     """One control around `draw_picture(value)`, with its still twin: end a cell in it.
 
@@ -245,7 +250,7 @@ def explore(
     draw_picture: Callable[..., Picture],
     choices: Mapping[str, Mapping[str, Any] | Sequence[Any]],
     twin_settings: Sequence[Sequence[Any]],
-    legend: Sequence[Any] = (),
+    legend: Sequence[Chip] = (),
 ) -> Explorer:
     """Several controls around `draw_picture(first, second, ...)`.
 

@@ -17,6 +17,7 @@ from tests.helpers.rounding import EXTREMES, UNIT
 CASES = {
     "full": {"encoder": "timm:test_vit", "tune": "full"},
     "lora": {"encoder": "timm:test_vit", "tune": "lora", "lora_rank": 2},
+    "rein": {"encoder": "timm:test_vit", "tune": "rein", "lora_rank": 2, "rein_tokens": 5},
     "frozen": {"encoder": "timm:test_vit", "tune": "frozen"},
     "frozen MiT": {"encoder": "tiny_mit", "tune": "frozen"},
 }
@@ -36,7 +37,7 @@ def experiment(model, **changes):
 def learns(name, case):
     if name.startswith("decoder.") or case == "full":
         return True
-    return case == "lora" and "lora_" in name
+    return {"lora": "lora_", "rein": ".rein."}.get(case, "nothing") in name
 
 
 @pytest.mark.notebook
@@ -103,6 +104,8 @@ def test_how_many_parameters_learn():
     decoder = counts["frozen"]["trained"]
     # Each of 6 blocks: query, key and value 64 -> 192, projection 64 -> 64, both of rank 2.
     assert counts["lora"]["trained"] - decoder == 6 * 2 * (64 + 192 + 64 + 64)
+    # 5 tokens of 2 for each block, two linear layers and a scale.
+    assert counts["rein"]["trained"] - decoder == 6 * 2 * (5 + 64) + 2 * (64 * 64 + 64) + 1
     assert counts["full"]["trained"] == counts["full"]["all"] == counts["frozen"]["all"] > decoder
 
 
@@ -129,8 +132,10 @@ def test_layers_learn_slower_the_deeper_they_lie():
 def test_contradictions_are_named_before_anything_is_built():
     with pytest.raises(ValueError, match=r"frozen encoder from itself is 0; set uda\.fd_weight=0"):
         Experiment("x", model=ModelConfig(tune="frozen"), uda=UDAConfig(fd_weight=0.005))
-    with pytest.raises(ValueError, match=r"tune 'rein' must be one of"):
-        ModelConfig(tune="rein")
+    with pytest.raises(ValueError, match=r"tune 'adapters' must be one of"):
+        ModelConfig(tune="adapters")
+    with pytest.raises(ValueError, match=r"rein_tokens 1 must be at least 2"):
+        ModelConfig(rein_tokens=1)
     with pytest.raises(ValueError, match=r"layer_decay 1\.5 must lie in"):
         experiment(CASES["full"], optim={"layer_decay": 1.5})
     with pytest.raises(ValueError, match=r"counts the layers of a ViT encoder, not of a MiT"):
@@ -142,10 +147,14 @@ def test_contradictions_are_named_before_anything_is_built():
 def test_defaults_have_no_part_in_a_key():
     base = recipes.experiment("daformer", "demo")
     assert base.changed(model={"lora_rank": 2}).key == base.key
+    assert base.changed(model={"rein_tokens": 2}).key == base.key
     lora = base.changed(model={"tune": "lora"})
+    assert lora.changed(model={"rein_tokens": 2}).key == lora.key
+    rein = lora.changed(model={"tune": "rein"})
     changed = (
         lora, lora.changed(model={"lora_rank": 2}), base.changed(optim={"layer_decay": 0.9}),
         base.changed(model={"blocks": (0, 1, 2, 3)}),
+        rein, rein.changed(model={"lora_rank": 2}), rein.changed(model={"rein_tokens": 2}),
     )  # fmt: skip
-    assert len({base.key, *(other.key for other in changed)}) == 5
+    assert len({base.key, *(other.key for other in changed)}) == 8
     assert Experiment.from_dict({**changed[3].to_dict()}).model.blocks == (0, 1, 2, 3)

@@ -9,7 +9,7 @@ from PIL import Image
 from daformer_lib.specs import CITYSCAPES
 from daformer_lib.viz import style, widgets
 from daformer_lib.viz.lines import line_chart
-from daformer_lib.viz.panels import panel_grid
+from daformer_lib.viz.panels import Chip, panel_grid
 
 SCENE = np.random.default_rng(0).integers(0, 256, (128, 256, 3), dtype=np.uint8)
 
@@ -102,6 +102,16 @@ def test_many_values_wrap_and_figures_keep_their_size():
     chart = line_chart({"line": ([0, 1], [0, 1])})
     still = widgets.twin(lambda k: line_chart({"line": ([0, 1], [0, k])}), [1, 2])
     assert still.get_size_inches()[0] == pytest.approx(chart.get_size_inches()[0], abs=0.02)
+
+
+def test_the_legend_stands_below_pictures_and_below_figures():
+    chips = [Chip("road", (128, 64, 128)), Chip("sky", "blue")]
+    for draw_picture in (grey, lambda k: line_chart({"line": ([0, 1], [0, k])})):
+        still = widgets.twin(draw_picture, [1, 2], legend=chips)
+        words = {tuple(t.get_text() for t in axes.texts): axes for axes in still.axes}
+        legend = words["road", "sky"]
+        others = [axes.get_position() for axes in still.axes if axes is not legend]
+        assert len(others) == 2 and all(o.y0 >= legend.get_position().y1 - 1e-9 for o in others)
 
 
 def test_unknown_values_are_refused():

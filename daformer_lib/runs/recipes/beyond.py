@@ -31,6 +31,7 @@ ROWS: dict[str, Changes] = {
     },
     "hd_high": {"use": (*_WHOLE, "hd", "hd_small")},
     "hd_hrda": {"use": (*_WHOLE, "hd", "hd_scales")},
+    "hd_mic": {"use": (*_WHOLE, "hd", "hd_scales"), "mic": {"block": 64}},
     "hd_large": {"use": (*_WHOLE, "hd")},
 }  # fmt: skip
 TITLES = {
@@ -50,6 +51,7 @@ TITLES = {
     "hd_low": "large crop at half resolution",
     "hd_high": "small crop at full resolution",
     "hd_hrda": "HRDA: both",
+    "hd_mic": "HRDA: both, with MIC",
     "hd_large": "large crop at full resolution",
 }
 # A plain ViT, and what of it learns: its title, and its pieces.
@@ -57,6 +59,8 @@ VITS = {
     "vit": ("ViT (all)", ("vit",)),
     "vit_frozen": ("ViT (frozen)", ("vit", "frozen")),
     "vit_lora": ("ViT (LoRA)", ("vit", "lora")),
+    "vit_rein": ("ViT (Rein)", ("vit", "rein")),
+    "vit_weak": ("ViT (weaker pretraining)", ("vit", "weak")),
     "vit_scratch": ("ViT (not pretrained)", ("vit", "scratch")),
 }
 VIT_ROWS = ("source_only", "rcs")
@@ -68,6 +72,6 @@ STUDIES: dict[str, tuple[str, ...]] = {
     "mic": ("daformer", "mic_no_mask", "mic"),
     "cra": ("daformer", "daformer_more", "cra_no_adversary", "cra"),
     "generalisation": ("source_only", "dg_rcs", "dg", "dg_disagree", "dg_style", "daformer"),
-    "hd": ("hd_low", "hd_high", "hd_hrda", "hd_large"),
+    "hd": ("hd_low", "hd_high", "hd_hrda", "hd_mic", "hd_large"),
     "encoders": tuple(f"{vit}_{row}" for row in VIT_ROWS for vit in VITS),
 }

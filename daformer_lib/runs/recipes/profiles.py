@@ -155,6 +155,8 @@ PIECES: dict[str, dict[str, Changes]] = {
         "vit": {"model": {"encoder": "tiny_vit"}},
         "frozen": {"model": {"tune": "frozen"}},
         "lora": {"model": {"tune": "lora", "lora_rank": 4}},
+        "rein": {"model": {"tune": "rein", "lora_rank": 4}},
+        "weak": {"model": {"pretrained": "weak"}},
         "scratch": {"model": {"pretrained": None}},
         # As often within a run as the authors choose them, from as many images as take seconds.
         "style": {"mode": "source_only", "style": {"every": 120, "images": 200}},
@@ -182,6 +184,14 @@ PIECES: dict[str, dict[str, Changes]] = {
         },
         "frozen": {"model": {"tune": "frozen"}},
         "lora": {"model": {"tune": "lora"}},
+        "rein": {"model": {"tune": "rein"}},
+        # Labels of a million photographs instead of 142 million photographs without.
+        "weak": {
+            "model": {
+                "encoder": "timm:deit_small_patch16_224",
+                "pretrained": "pretrained/deit_small_patch16_224.safetensors",
+            }
+        },
         "scratch": {"model": {"pretrained": None}},
     },
 }

@@ -67,7 +67,7 @@ def enlarge(keep: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 @torch.no_grad()
 def masked(batch: Labelled, plan: MaskPlan) -> Labelled:
-    """Colours and blur as planned, then the mask: hidden pixels are 0, the data's mean colour."""
+    """Colours and blur as planned, then the mask: hidden pixels are 0, ImageNet's mean colour."""
     image = batch.image
     if plan.jitter is not None:
         image = color_jitter(image, plan.jitter)

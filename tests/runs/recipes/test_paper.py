@@ -120,6 +120,7 @@ def expected(table, row, column):
         "model.blocks": None,
         "model.tune": "full",
         "model.lora_rank": 16,
+        "model.rein_tokens": 100,
         "model.dropout": 0.1,
         "data.source": "synthia" if row.endswith("synthia") else "gta",
         "data.target": "cityscapes",
