@@ -68,3 +68,13 @@ def test_strong_weights_came_from_where_they_say_and_lost_nothing_by_rounding(lo
     assert after >= least and abs(after - before) < 0.002
     loaded = build_segmentor(ModelConfig(config.encoder, pretrained="strong")).encoder
     assert all(p.dtype == torch.float32 for p in loaded.parameters())
+
+
+def test_every_tiny_encoder_has_both_strengths_and_the_weak_one_is_weaker():
+    for encoder in ("tiny_mit", "tiny_resnet", "tiny_vit"):
+        weak, strong = (
+            read_json((load.SHIPPED / load.shipped_name(encoder, strength)).with_suffix(".json"))
+            for strength in ("weak", "strong")
+        )
+        assert weak["log"][-1]["held_out_accuracy"] < strong["log"][-1]["held_out_accuracy"] - 0.02
+        assert build_segmentor(ModelConfig(encoder, pretrained="weak")).encoder is not None
