@@ -96,13 +96,25 @@ def test_the_command_exports_a_transformer(tmp_path, capsys):
     assert_agrees(file, network, (1, 3, 77, 131))
 
 
+@pytest.mark.notebook
+@pytest.mark.parametrize("tune", ["frozen", "rein"])
+def test_a_plain_vit_of_a_fixed_size_that_is_no_multiple_of_its_patch(tune, tmp_path):
+    config = ModelConfig("tiny_vit", "segformer", tune=tune)
+    network = build_segmentor(config).eval()
+    model = TrainedModel(network, config, MINICITYSCAPES)
+    export_onnx(model, tmp_path / "vit.onnx", size=(77, 131))
+    assert_agrees(tmp_path / "vit.onnx", network, (2, 3, 77, 131))
+
+
 def test_a_difference_over_the_tolerance_writes_nothing(model, tmp_path, monkeypatch):
     monkeypatch.setattr("daformer_lib.inference.onnx._exported", lambda network, size: Nothing())
     monkeypatch.setattr("daformer_lib.inference.onnx._clean", lambda proto: None)
     monkeypatch.setattr("daformer_lib.inference.onnx._describe", lambda proto, spec: None)
     monkeypatch.setattr("daformer_lib.inference.onnx._difference", lambda *arguments: 0.5)
-    with pytest.raises(RuntimeError, match=r"differs from PyTorch by 5\.0e-01"):
+    with pytest.raises(RuntimeError, match=r"differs from PyTorch by 5\.0e-01.*; fix the size: --size"):
         export_onnx(model, tmp_path / "bad.onnx")
+    with pytest.raises(RuntimeError, match="not written; use `export-model`"):
+        export_onnx(model, tmp_path / "bad.onnx", size=(64, 64))
     assert not (tmp_path / "bad.onnx").exists()
 
 

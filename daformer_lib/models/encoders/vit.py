@@ -89,7 +89,8 @@ class ViT(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         height, width = image.shape[-2:]
         x = renormalised(image, self.mean, self.std)
-        x = F.pad(x, (0, -width % self.patch, 0, -height % self.patch))  # 0 is the mean colour
+        right, below = ((self.patch - side % self.patch) % self.patch for side in (width, height))
+        x = F.pad(x, (0, right, 0, below))  # 0 is the mean colour
         # Positions are interpolated by timm to this image's grid; class and registers are left out.
         tokens = self.body.forward_intermediates(
             x, indices=list(self.blocks), norm=True, intermediates_only=True
