@@ -111,7 +111,9 @@ def test_a_difference_over_the_tolerance_writes_nothing(model, tmp_path, monkeyp
     monkeypatch.setattr("daformer_lib.inference.onnx._clean", lambda proto: None)
     monkeypatch.setattr("daformer_lib.inference.onnx._describe", lambda proto, spec: None)
     monkeypatch.setattr("daformer_lib.inference.onnx._difference", lambda *arguments: 0.5)
-    with pytest.raises(RuntimeError, match=r"differs from PyTorch by 5\.0e-01.*; fix the size: --size"):
+    with pytest.raises(
+        RuntimeError, match=r"differs from PyTorch by 5\.0e-01.*; fix the size: --size"
+    ):
         export_onnx(model, tmp_path / "bad.onnx")
     with pytest.raises(RuntimeError, match="not written; use `export-model`"):
         export_onnx(model, tmp_path / "bad.onnx", size=(64, 64))

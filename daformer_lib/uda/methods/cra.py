@@ -171,13 +171,14 @@ def cra_losses(
     """One pass for all: student and discriminator each get the gradient of their own losses."""
     config = turn.experiment.methods["cra"]
     regions: Regions = turn.replay.get("regions") or labeller.regions(turn)
-    turn.seen["regions"] = regions
+    turn.seen.update(regions=regions, said=[])
     count = turn.ranks.mean((regions.label != IGNORE).sum() / turn.parts)
     size = turn.target.image.shape[-2:]
     for image, own in zip(turn.target.image.chunk(turn.parts), regions.split(turn.parts)):
         logits, feature = turn.student.with_final_feature(image)
         logits = resize(logits / config.temperature, size)
         soft = soft_label(logits, config.clip)
+        turn.seen["said"].append(logits.detach().argmax(1))
         fooled, _ = class_logs(resize(discriminator.without_learning(feature), size))
         told = resize(discriminator(feature.detach()), size)
         yield {
@@ -195,12 +196,13 @@ def beside_daformer(turn: Turn, losses: Callable) -> Iterator[dict[str, Tensor]]
 
 
 def as_pseudo_labels(turn: Turn, losses: Callable) -> Iterator[dict[str, Tensor]]:
-    """For logs and health: the trusted labels, with their share in place of the confident one."""
+    """For logs and health: what the student says of the target now, since the labels that it learns
+    never change; with the trusted share in place of the confident one."""
     yield from losses(turn)
     regions: Regions = turn.seen["regions"]
     share = turn.ranks.mean(regions.trusted.float().mean())
-    weight = share.expand(regions.label.shape)
-    turn.seen["pseudo"] = Labelled(turn.target.image, regions.label, weight)
+    said = torch.cat(turn.seen["said"])
+    turn.seen["pseudo"] = Labelled(turn.target.image, said, share.expand(said.shape))
 
 
 def add_cra(method: Method, experiment: Experiment, network: nn.Module) -> None:

@@ -212,6 +212,19 @@ def test_the_student_learns_from_its_own_losses_and_so_does_the_discriminator(le
     assert all(p.grad.abs().sum() > 0 for p in network.parameters())
 
 
+def test_what_health_watches_is_the_students_and_not_the_labels_that_never_change(learner):
+    experiment, made = learner("cra")
+    batch = noise_batch(experiment)
+    with torch.no_grad():  # a student that says road everywhere
+        made.network.decoder.conv_seg.bias[0] += 1e6
+    turn = turn_of(made, experiment, 0, batch, PlainEngine())
+    list(made.method.losses(turn))
+    assert (turn.seen["pseudo"].label == 0).all()
+    assert (turn.seen["regions"].label != 0).any()
+    trusted = turn.seen["regions"].trusted.float().mean()
+    assert torch.equal(turn.seen["pseudo"].weight.unique(), trusted[None])
+
+
 def test_beside_daformer_every_loss_of_its_step_stays(learner):
     plain, with_cra = (
         training_step(made, experiment, 0, noise_batch(experiment), PlainEngine())
