@@ -22,6 +22,7 @@ SECTIONS = {  # title -> pages in order, without endings; "name <page>" gives on
         "docs/studies/what-it-shows",
         "The study: three seeds <results/mini_study>",
         "The study, as the paper's Table 5 <results/mini_study_table5>",
+        "Eight decoders, as its Table 7 <results/mini_study_1500_table7>",
         "The course's runs: one seed <results/demo_study>",
         "results/CLAIMS",
         "results/*",
