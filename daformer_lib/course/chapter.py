@@ -8,6 +8,7 @@ chapter it was trained; missing ones are trained two at a time.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,8 @@ from daformer_lib.runs import Run, recipes
 from daformer_lib.runs.batch import run_all
 from daformer_lib.runs.places import project_root, results
 from daformer_lib.runs.recipes import TITLES
+from daformer_lib.runs.recipes.lengths import length_settings
+from daformer_lib.runs.recipes.settings import with_settings
 from daformer_lib.runs.results import STUDY, RowResult, read_results
 from daformer_lib.specs import (
     JOIN,
@@ -70,10 +73,12 @@ class Kit:
         """
         return for_learners(get_spec(self.target))
 
-    def experiment(self, row: str) -> Experiment:
-        return recipes.experiment(
-            row, self.profile, self.seed, self.source, self.target, self.data_root
-        )
+    def experiment(self, row: str, steps: Mapping[str, int] | None = None) -> Experiment:
+        """`steps`: its length by profile, as `train --steps`, where it is not the profile's own."""
+        data = self.source, self.target, self.data_root
+        found = recipes.experiment(row, self.profile, self.seed, *data)
+        length = (steps or {}).get(self.profile)
+        return with_settings(found, length_settings(found, self.profile, length))
 
     def prepare(self) -> None:
         """Draw and convert what is missing."""
