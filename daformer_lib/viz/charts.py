@@ -171,7 +171,8 @@ def gain_bars(
             va="center", ha="left" if gain >= 0 else "right", fontsize=8, color=MUTED,
         )  # fmt: skip
     low, high = min(0.0, float(gains.min())), max(0.0, float(gains.max()))
-    axes.set_xlim(low - (0.45 * reach if low < 0 else 0), high + 0.45 * reach)
+    room = 0.4 * max(5.0, high - low)  # of the text beside the longest bar
+    axes.set_xlim(low - (room if low < 0 else 0), high + room)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.set(title=title, xlabel="IoU points")
     axes.grid(axis="x")
