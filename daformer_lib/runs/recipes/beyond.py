@@ -56,12 +56,12 @@ TITLES = {
 }
 # A plain ViT, and what of it learns: its title, and its pieces.
 VITS = {
-    "vit": ("ViT (all)", ("vit",)),
+    "vit_scratch": ("ViT (not pretrained)", ("vit", "scratch")),
+    "vit_weak": ("ViT (weaker pretraining)", ("vit", "weak")),
     "vit_frozen": ("ViT (frozen)", ("vit", "frozen")),
     "vit_lora": ("ViT (LoRA)", ("vit", "lora")),
     "vit_rein": ("ViT (Rein)", ("vit", "rein")),
-    "vit_weak": ("ViT (weaker pretraining)", ("vit", "weak")),
-    "vit_scratch": ("ViT (not pretrained)", ("vit", "scratch")),
+    "vit": ("ViT (all)", ("vit",)),
 }
 VIT_ROWS = ("source_only", "rcs")
 

@@ -123,7 +123,8 @@ TITLES |= {
     for word in _FACTORS
 }
 
-# What `study TABLE` runs at the mini profiles; at `full` a table is the paper's rows of its number.
+# What `study TABLE` runs at the mini profiles; at `full` a table is the paper's rows of its number,
+# and what goes beyond DAFormer has the same rows.
 STUDIES: dict[str, tuple[str, ...]] = {
     "main": ("source_only", "self_training", "rcs", "daformer", "oracle"),
     "table1": tuple(
@@ -183,7 +184,7 @@ def study_rows(table: str, profile: str) -> tuple[str, ...]:
     """The rows of a study by name; KeyError with the nearest names."""
     if profile != "full":
         return _named(STUDIES, table, "study")
-    tables: dict[str, tuple[str, ...]] = {"main": STUDIES["main"]}
+    tables: dict[str, tuple[str, ...]] = {"main": STUDIES["main"], **beyond.STUDIES}
     for row in PAPER_RECIPES:
         number = row.partition("_")[0]
         tables[number] = (*tables.get(number, ()), row)

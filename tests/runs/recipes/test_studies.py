@@ -61,3 +61,10 @@ def test_half_and_double_are_of_what_the_profile_has(profile):
             part, field = recipes.SCALED[name].split(".")
             back = {part: {field: getattr(getattr(base, part), field)}}
             assert experiment.changed(name=base.name, **back) == base
+
+
+@pytest.mark.parametrize("table", ["mic", "cra", "generalisation", "hd", "encoders"])
+def test_what_goes_beyond_daformer_has_the_same_rows_at_full_size(table):
+    rows = recipes.study_rows(table, "full")
+    assert rows == recipes.study_rows(table, "study")
+    assert all(recipes.experiment(row, "full").train.steps == 40_000 for row in rows)
