@@ -53,8 +53,9 @@ def study(
 
     Args:
         table: main (the story of the course), or the rows of one of the paper's tables: table1,
-            table2, table4, table5, table7; mic; or settings: DAFormer without one of its devices,
-            and with half and double of a setting. At profile full the paper's own tables.
+            table2, table4, table5, table7; what goes beyond DAFormer: mic, encoders,
+            generalisation, hd, cra; or settings: DAFormer without one of its devices, and with
+            half and double of a setting. At profile full the paper's own tables.
         rows: these instead.
         seeds: each row is trained with each of them.
         output_dir: gets a folder for each run.
