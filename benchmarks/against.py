@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -41,7 +42,7 @@ class Tree:
     def __init__(self, folder: Path, network: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", SERVE, network], cwd=folder, text=True,
-            env={"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"},
+            env={**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         if self._said().strip() != "ready":

@@ -63,7 +63,7 @@ def _text_width(text: str, size: float = 9) -> float:
 
 def flow_chips(chips: Sequence[Chip], width: float) -> list[list[tuple[float, Chip]]]:
     """Chips as lines of (x in inches, chip), wrapped at the width."""
-    lines: list[list[tuple[float, Chip]]] = [[]]
+    lines: list[list[tuple[float, Chip]]] = [[]] if chips else []
     x = 0.0
     for chip in chips:
         need = 0.27 + _text_width(chip.name) + (1.75 if chip.scale else 0) + 0.22
@@ -219,7 +219,7 @@ def panel_grid(
     _require_count("column", column_titles, max(map(len, pictures)))
     top = (0.34 if title else 0) + (TITLE if column_titles else 0)
     layout = _layout(pictures, row_titles or (), top, width)
-    lines = flow_chips(legend, layout.width - layout.left) if legend else []
+    lines = flow_chips(legend, layout.width - layout.left)
     if lines:
         layout = layout._replace(height=layout.height + LINE * len(lines) + 0.06)
     wide, high = layout.width, layout.height

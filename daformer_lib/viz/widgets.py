@@ -67,7 +67,7 @@ def _stack(
     rows = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
     heights = [max(p.shape[0] for p in row) / DPI + 0.28 for row in rows]
     width = max(sum(p.shape[1] / DPI for p in row) + GAP * (len(row) - 1) for row in rows)
-    lines = flow_chips(legend, width) if legend else []
+    lines = flow_chips(legend, width)
     height = sum(heights) + LINE * len(lines)
     figure = new_figure(width, height, ", ".join(titles))
     if lines:

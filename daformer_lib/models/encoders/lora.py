@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from daformer_lib.models.encoders.vit import ViT
+from daformer_lib.models.encoders.vit import require_vit
 
 
 class LoRALinear(nn.Module):
@@ -33,11 +33,7 @@ class LoRALinear(nn.Module):
 
 def add_lora(encoder: nn.Module, rank: int) -> None:
     """Freeze the encoder, in place, and give its attention additions that learn."""
-    if not isinstance(encoder, ViT):
-        raise ValueError(
-            f"model.tune=lora works with ViT encoders, not with {type(encoder).__name__}; "
-            "take model.tune=frozen or full"
-        )
+    require_vit(encoder, "lora")
     encoder.requires_grad_(False)
     for block in encoder.body.blocks:
         if getattr(block.attn, "q_bias", None) is not None:  # timm then reads weights around it

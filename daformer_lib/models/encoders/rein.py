@@ -19,7 +19,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from daformer_lib.models.encoders.vit import ViT
+from daformer_lib.models.encoders.vit import require_vit
 
 
 class Rein(nn.Module):
@@ -59,11 +59,7 @@ def add_rein(encoder: nn.Module, tokens: int, rank: int) -> None:
     Raises:
         ValueError: another encoder.
     """
-    if not isinstance(encoder, ViT):
-        raise ValueError(
-            f"model.tune=rein works with ViT encoders, not with {type(encoder).__name__}; "
-            "take model.tune=frozen or full"
-        )
+    require_vit(encoder, "rein")
     body = encoder.body
     encoder.rein = Rein(len(body.blocks), tokens, rank, body.embed_dim, encoder.patch)
     # The authors' code decays neither; a hook is copied with its network, as teachers are made.

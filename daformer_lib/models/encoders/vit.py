@@ -131,6 +131,15 @@ def is_vit(name: str) -> bool:
     return timm.models.is_model_in_modules(name, FAMILIES)
 
 
+def require_vit(encoder: nn.Module, tune: str) -> None:
+    """ValueError where a way of `model.tune` that needs tokens meets another encoder."""
+    if not isinstance(encoder, ViT):
+        raise ValueError(
+            f"model.tune={tune} works with ViT encoders, not with {type(encoder).__name__}; "
+            "take model.tune=frozen or full"
+        )
+
+
 def timm_vit(name: str, drop_path: float) -> ViT:
     """timm's ViT of that name for images of any size, without its weights."""
     body = timm.create_model(name, num_classes=0, dynamic_img_size=True, drop_path_rate=drop_path)

@@ -13,6 +13,7 @@ from daformer_lib.models import build_segmentor
 from daformer_lib.models.encoders import build_encoder
 from daformer_lib.models.encoders.lora import LoRALinear, add_lora
 from daformer_lib.models.encoders.normalisation import renormalised
+from daformer_lib.models.encoders.rein import add_rein
 from daformer_lib.models.encoders.vit import ViT
 from tests.helpers.rounding import UNIT, forward_bound
 
@@ -199,12 +200,15 @@ def test_only_lora_learns():
     assert learns == {n for n, _ in encoder.named_parameters() if "lora_" in n} != set()
 
 
-@pytest.mark.parametrize("lora", [False, True])
-def test_checkpointing_has_the_same_gradients_to_the_bit(lora):
+@pytest.mark.parametrize("added", [None, "lora", "rein"])
+def test_checkpointing_has_the_same_gradients_to_the_bit(added):
     """With stochastic depth, and where only additions learn: the first block's input has none."""
     encoder, image = ViT(small(drop_path_rate=0.5)).train(), torch.randn(2, 3, 64, 64)
-    if lora:
+    if added == "lora":
         add_lora(encoder, 2)
+    elif added == "rein":
+        encoder.requires_grad_(False)
+        add_rein(encoder, tokens=5, rank=2)
 
     def gradients():
         torch.manual_seed(1)
@@ -216,6 +220,7 @@ def test_checkpointing_has_the_same_gradients_to_the_bit(lora):
     encoder.set_grad_checkpointing()
     again = gradients()
     assert any(g.any() for g in kept.values())
+    assert kept.keys() == again.keys()
     assert all(torch.equal(again[name], gradient) for name, gradient in kept.items())
 
 
