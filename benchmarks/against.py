@@ -58,7 +58,7 @@ class Tree:
 
 
 def interval(ratios: list[float]) -> tuple[float, float]:
-    """95 % interval of the median, at least: the sign test's order statistics."""
+    """95 % interval of the median, at least, of six or more: the sign test's order statistics."""
     ordered, n = sorted(ratios), len(ratios)
     below, tail = 0, 0.5**n
     while tail + math.comb(n, below + 1) * 0.5**n <= 0.025:
@@ -74,6 +74,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=30)
     parser.add_argument("--steps", type=int, default=10, help="in a turn")
     asked = parser.parse_args()
+    if asked.pairs < 6:
+        parser.error(f"--pairs {asked.pairs} must be at least 6; fewer have no 95 % interval")
     with tempfile.TemporaryDirectory() as folder:
         old = Path(folder) / "tree"
         archive = subprocess.run(
