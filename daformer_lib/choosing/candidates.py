@@ -15,7 +15,7 @@ from daformer_lib.data.datasets import open_source, unlabelled_images
 from daformer_lib.inference import load_network
 from daformer_lib.progress import Report, silent
 from daformer_lib.runs import Run
-from daformer_lib.specs import data_names, get_specs
+from daformer_lib.specs import data_names, get_spec, get_specs
 
 IMAGES = 50  # of the target's training split
 SCORED = "test"  # where a truth is there to tell, this split has it, else the last one scored
@@ -114,7 +114,8 @@ def require_one_target(runs: Sequence[Run]) -> None:
                 f"{run.folder} is an oracle: it learned from the target's labels, so there is "
                 "nothing to choose without them; leave it out"
             )
-    others = [run for run in runs if run.spec != runs[0].spec]  # two copies of one file are equal
+    first = get_spec(runs[0].experiment.data.target)  # two copies of one file are equal
+    others = [run for run in runs if get_spec(run.experiment.data.target) != first]
     if others:
         named = ", ".join(f"{run.folder} ({run.spec.name})" for run in (runs[0], *others))
         raise ValueError(f"the runs have more than one target: {named}; choose among those of one")

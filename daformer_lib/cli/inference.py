@@ -173,7 +173,13 @@ def evaluate(
     from daformer_lib.evaluate import absence_notes
     from daformer_lib.inference import load_network, working_device
     from daformer_lib.models.statistics import batch_statistics, estimate_statistics
-    from daformer_lib.specs import check_same_classes, get_spec
+    from daformer_lib.specs import (
+        SYNTHIA_13,
+        SYNTHIA_16,
+        check_same_classes,
+        get_spec,
+        scored_spec,
+    )
 
     opened = Run(run)
     experiment = opened.experiment
@@ -182,9 +188,10 @@ def evaluate(
     if target is not None:
         check_same_classes([get_spec(experiment.data.target), get_spec(target)])
         experiment = experiment.changed(data={"target": target})
-    spec, device = get_spec(experiment.data.target), working_device()
+    data, device = experiment.data, working_device()
+    spec = scored_spec(data.target, data.source)
     with Progress(None, "data") as bar:
-        bring_up_to_date(spec, experiment.data.data_root, split, report=bar, recheck=recheck)
+        bring_up_to_date(spec, data.data_root, split, report=bar, recheck=recheck)
     samples = evaluation_samples(experiment, split, None)
     network = load_network(opened, model).to(device)
     if statistics == "target":
@@ -195,7 +202,11 @@ def evaluate(
         )
     for name, iou in zip(spec.classes, scores.iou):
         print(f"{name:15s} {percent(iou):>5s}")
-    print(f"{'mean IoU':15s} {percent(scores.miou()):>5s}")
+    means = {"mean IoU": spec.mean_ids}
+    if spec.mean_ids == SYNTHIA_16:
+        means = {"mean IoU of 16": SYNTHIA_16, "mean IoU of 13": SYNTHIA_13}
+    for title, ids in means.items():
+        print(f"{title:15s} {percent(scores.miou(ids)):>5s}")
     for note in absence_notes(scores, spec.classes, spec.mean_ids):
         print(note)
 

@@ -11,7 +11,7 @@ from daformer_lib.compare.sources import MapIds, Model, PngFolder, RunSource, So
 from daformer_lib.compare.truth import GroundTruth
 from daformer_lib.data.on_disk import spread
 from daformer_lib.runs import Run
-from daformer_lib.specs import DatasetSpec, check_same_classes, get_spec
+from daformer_lib.specs import DatasetSpec, check_same_classes, get_spec, scored_spec
 
 Input = str | Path | Run | Source
 
@@ -75,7 +75,8 @@ def _spec(spec: str | Path | DatasetSpec | None, runs: Sequence[Run]) -> Dataset
             "(--spec cityscapes), or the .yaml file of your own"
         )
     if spec is None:
-        spec = runs[0].experiment.data.target
+        sources = (run.experiment.data.source for run in runs)
+        spec = scored_spec(runs[0].experiment.data.target, *sources)
     found = spec if isinstance(spec, DatasetSpec) else get_spec(spec)
     for run in runs:
         check_same_classes([found, get_spec(run.experiment.data.target)])

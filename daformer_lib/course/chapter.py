@@ -38,6 +38,7 @@ from daformer_lib.specs import (
     get_spec,
     get_specs,
     is_file_name,
+    scored_spec,
     source_names,
 )
 from daformer_lib.viz.safe_colours import for_learners
@@ -71,7 +72,7 @@ class Kit:
 
         `get_spec(kit.target)` has the data set's own colours.
         """
-        return for_learners(get_spec(self.target))
+        return for_learners(scored_spec(self.target, self.source))
 
     def experiment(self, row: str, steps: Mapping[str, int] | None = None) -> Experiment:
         """`steps`: its length by profile, as `train --steps`, where it is not the profile's own."""

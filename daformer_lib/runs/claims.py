@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from daformer_lib.files import read_json, write_atomic
-from daformer_lib.means import MISSING, known_mean
+from daformer_lib.means import MISSING
 from daformer_lib.runs.papers import Column, paper_row
 from daformer_lib.runs.results import STUDY, RowResult, mean_gain, paired, read_results
 
@@ -31,14 +31,13 @@ def miou(result: RowResult) -> np.ndarray:
 
 def rare_lead(result: RowResult) -> np.ndarray:
     """The rare classes' mean above the others': its gain is by how much more the rare ones gain."""
-    chosen = set(result.evaluated or range(len(result.classes)))
-    common = sorted(chosen - set(result.rare_ids))
-    return result.rare - 100 * known_mean(result.iou[:, common], axis=1)
+    common = sorted(set(result.mean_ids) - set(result.rare_ids))
+    return result.rare - result.mean_over(common)
 
 
 def large_vehicles(result: RowResult) -> np.ndarray:
     ids = [result.classes.index(name) for name in ("truck", "bus", "train")]
-    return 100 * known_mean(result.iou[:, ids], axis=1)
+    return result.mean_over(ids)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from daformer_lib.specs import (
     get_spec,
     is_file_name,
     save_spec,
+    scored_spec,
     source_names,
 )
 from daformer_lib.texts import nearest
@@ -172,8 +173,9 @@ class Run:
 
     @property
     def spec(self) -> DatasetSpec:
-        """Of the target."""
-        return get_spec(self.experiment.data.target)
+        """Of the target; its mean is over the classes that the source has, too."""
+        data = self.experiment.data
+        return scored_spec(data.target, data.source)
 
     @property
     def classes(self) -> tuple[str, ...]:

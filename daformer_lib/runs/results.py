@@ -32,14 +32,23 @@ class RowResult:
     evaluated: tuple[int, ...] = ()  # train ids in the mean; all by default
 
     @property
+    def mean_ids(self) -> tuple[int, ...]:
+        """Train ids in the mean."""
+        return self.evaluated or tuple(range(len(self.classes)))
+
+    def mean_over(self, train_ids: Sequence[int]) -> np.ndarray:
+        """(seeds,) percent; NaN where a seed has none of these classes."""
+        return 100 * known_mean(self.iou[:, list(train_ids)], axis=1)
+
+    @property
     def miou(self) -> np.ndarray:
         """(seeds,) percent, over the evaluated classes; NaN where a seed has no score."""
-        return 100 * known_mean(self.iou[:, list(self.evaluated) or slice(None)], axis=1)
+        return self.mean_over(self.mean_ids)
 
     @property
     def rare(self) -> np.ndarray:
         """(seeds,) percent: the mean of the rare classes; NaN where the data set names none."""
-        return 100 * known_mean(self.iou[:, list(self.rare_ids)], axis=1)
+        return self.mean_over(self.rare_ids)
 
 
 def collect(runs: Iterable[Run], model: str = "student", split: str = "test") -> list[RowResult]:

@@ -26,7 +26,7 @@ from daformer_lib.runs.folder import (
     read_evaluations,
     write_config,
 )
-from daformer_lib.specs import get_spec
+from daformer_lib.specs import scored_spec
 
 
 class RunWriter:
@@ -35,7 +35,7 @@ class RunWriter:
     def __init__(self, folder: str | Path, experiment: Experiment) -> None:
         self.folder = Path(folder)
         self.checkpoint_path, self.previous_path = checkpoint_paths(self.folder)
-        self._spec = get_spec(experiment.data.target)
+        self._spec = scored_spec(experiment.data.target, experiment.data.source)
         self._evals: list[Evaluation] = []
         self._rows: list[dict[str, Any]] = []
         self._health: list[dict[str, Any]] = []

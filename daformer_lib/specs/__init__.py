@@ -7,6 +7,7 @@ the built-in ones in `builtin.py` and `public/`, how one is read from YAML in `y
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from daformer_lib.specs.builtin import (
@@ -82,6 +83,7 @@ __all__ = [
     "is_file_name",
     "load_spec",
     "save_spec",
+    "scored_spec",
     "source_names",
     "stable_name",
 ]
@@ -118,6 +120,20 @@ def get_specs(names: str, same: bool = True) -> tuple[DatasetSpec, ...]:
     if same:
         check_same_classes(specs)
     return specs
+
+
+def scored_spec(target: str, *sources: str) -> DatasetSpec:
+    """The target's spec as networks trained on these sources are scored: by what all of them know.
+
+    SYNTHIA has no terrain, truck or train, so the mean of its networks is over 16 classes (Table
+    6). A source of several data sets knows what any of them has.
+    """
+    spec = get_spec(target)
+    known = [{i for one in get_specs(names) for i in one.mean_ids} for names in sources]
+    common = tuple(i for i in spec.mean_ids if all(i in ids for ids in known))
+    if common in ((), spec.mean_ids):
+        return spec
+    return replace(spec, evaluated=common, rare=tuple(i for i in spec.rare if i in common))
 
 
 def source_names(names: str) -> list[str]:

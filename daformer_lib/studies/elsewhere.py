@@ -15,7 +15,7 @@ from daformer_lib.means import json_number
 from daformer_lib.progress import Report, silent
 from daformer_lib.runs import Run
 from daformer_lib.runs.results import add_entries, entry_of
-from daformer_lib.specs import check_same_classes, get_spec
+from daformer_lib.specs import check_same_classes, scored_spec
 
 NOT_ELSEWHERE = ("curves", "class_curves", "findings", "miou", "iou")  # of the run's own target
 
@@ -24,7 +24,7 @@ def scored_on(
     run: Run, target: str, split: str, data_root: str | None, device: torch.device
 ) -> dict[str, Any]:
     """What a file of results has of a run, with the student's scores on another target."""
-    spec = get_spec(target)
+    spec = scored_spec(target, run.experiment.data.source)
     check_same_classes([run.spec, spec])
     data = {"target": target} | ({} if data_root is None else {"data_root": data_root})
     experiment = run.experiment.changed(data=data)

@@ -30,6 +30,7 @@ from daformer_lib.runs.results import (
     read_entries,
     read_results,
 )
+from daformer_lib.specs import SYNTHIA_13, SYNTHIA_16
 from daformer_lib.studies.in_paper import BASES, paper_score, table_of
 from daformer_lib.texts import markdown_cell
 from daformer_lib.viz import figure_png, line_chart, three_numbers
@@ -140,11 +141,25 @@ def study_page(path: Path, table: str, rows: Sequence[str], split: str, command:
             "of no change. The paper's numbers are of other data and networks.\n",
             lines_table(study_lines(results, table)),
             *([f"Not run yet: {', '.join(missing)}.\n"] if missing else []),
+            *_fewer_classes(results),
             "IoU by class, mean over seeds (rare classes in bold):\n",
             class_table(results),
             *(f"{note}\n" for note in _unseen(results)),
         ]
     )
+
+
+def _fewer_classes(results: Sequence[RowResult]) -> list[str]:
+    """Which classes the means are over, where they are not over all."""
+    first = results[0]
+    if len(first.evaluated) in (0, len(first.classes)):
+        return []
+    left = [name for i, name in enumerate(first.classes) if i not in first.evaluated]
+    text = f"Means are over {len(first.evaluated)} classes, without {', '.join(left)}"
+    if first.evaluated == SYNTHIA_16:
+        means = (f"{r.row} {mean_std(r.mean_over(SYNTHIA_13))}" for r in results)
+        text += f"; over the 13 that are usual, too, they are {', '.join(means)}"
+    return [f"{text}.\n"]
 
 
 def _unseen(results: Sequence[RowResult]) -> list[str]:
@@ -224,7 +239,8 @@ def write_curves(path: Path) -> list[Path]:
         series = {}
         for row in (row for row in rows if row in known):
             of = known[row]
-            ids = [of.classes.index(c) for c in classes if c in of.classes] or of.rare_ids
+            named = [i for i in of.mean_ids if of.classes[i] in classes]
+            ids = named if classes else of.rare_ids
             if ids:
                 series[recipes.TITLES[row]] = class_curve(path, row, ids)
         if series:

@@ -24,7 +24,7 @@ from daformer_lib.data.transforms import to_tensors
 from daformer_lib.evaluate import Scores, evaluate, in_eval_mode, predict
 from daformer_lib.ranks import ALONE, Ranks
 from daformer_lib.runs import Evaluation, RunWriter, Snapshot
-from daformer_lib.specs import get_spec
+from daformer_lib.specs import scored_spec
 
 
 @contextmanager
@@ -89,16 +89,17 @@ class Evaluator:
         self._known: dict[str, bool] = {}  # split -> whether it has labels
         self._void: set[str] = set()  # splits whose labels have not one labelled pixel
         # A wrong split and labels of which some are missing are named now, not after the last step.
-        spec, config = get_spec(experiment.data.target), experiment.train
+        data, config = experiment.data, experiment.train
+        self.spec = scored_spec(data.target, data.source)
         for split in dict.fromkeys((config.eval_split, *config.final_splits)):
-            spec.require_split(split)
+            self.spec.require_split(split)
             dataset = target_dataset(experiment, split, self._labelled(split))
             if self._labelled(split):
                 self._look_at(dataset)
 
     def _look_at(self, dataset: SegmentationDataset) -> None:
         """Say before the first step what of a labelled split will have no score."""
-        spec, split = dataset.spec, dataset.split
+        spec, split = self.spec, dataset.split
         if dataset.unlabelled():
             self._void.add(split)
             warnings.warn(
@@ -137,7 +138,7 @@ class Evaluator:
         return self._known[split]
 
     def _score(self, done: int, split: str, limit: int | None, board: TensorBoardLogger) -> None:
-        spec = get_spec(self.experiment.data.target)
+        spec = self.spec
         for name, model in self.models.items():
             samples = evaluation_samples(self.experiment, split, limit, self.ranks)
             samples = () if split in self._void else samples  # a generator: nothing is read

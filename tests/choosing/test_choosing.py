@@ -190,7 +190,7 @@ def test_runs_on_copies_of_one_file_have_one_target(tmp_path):
 
     def run_on(spec, number):
         path = save_spec(spec, tmp_path / str(number) / "target0.yaml")
-        made = SimpleNamespace(mode="uda")
+        made = SimpleNamespace(mode="uda", data=SimpleNamespace(target=str(path)))
         return SimpleNamespace(
             folder=number, is_complete=True, experiment=made, spec=get_spec(path)
         )

@@ -16,7 +16,7 @@ from daformer_lib.data.class_stats import read_class_stats, stats_path
 from daformer_lib.data.intake.check import check_split
 from daformer_lib.data.intake.convert import convert
 from daformer_lib.data.on_disk import label_stems
-from daformer_lib.specs import IGNORE, get_spec
+from daformer_lib.specs import IGNORE, SYNTHIA_16, get_spec, save_spec, scored_spec
 from daformer_lib.specs.builtin import SPECS
 
 SIZE = (48, 32)  # (width, height)
@@ -174,3 +174,19 @@ def test_labels_beside_their_images_are_not_images(tmp_path):
         assert label_stems(spec, tmp_path, "train") == ["a", "sub/b"]
         assert convert(spec, tmp_path, "train").usable == 2
         assert check_split(spec, tmp_path, "train").problems == ()
+
+
+def test_a_network_is_scored_by_the_classes_that_its_source_has():
+    for source in ("synthia", "minisynthia"):
+        spec = scored_spec("cityscapes", source)
+        assert spec.mean_ids == SYNTHIA_16 and spec.num_classes == 19
+        assert [spec.classes[i] for i in spec.rare] == ["rider", "bus", "motorcycle", "bicycle"]
+    assert scored_spec("cityscapes", "gta") == get_spec("cityscapes")
+    assert scored_spec("cityscapes", "gta+synthia") == get_spec("cityscapes")  # GTA has them all
+    assert scored_spec("cityscapes", "gta", "synthia").mean_ids == SYNTHIA_16  # two networks
+
+
+def test_a_target_without_a_class_of_the_source_keeps_its_own_mean(tmp_path):
+    city, path = get_spec("cityscapes"), tmp_path / "mine.yaml"
+    save_spec(dataclasses.replace(city, name="mine", evaluated=(9, 14)), path)
+    assert scored_spec(str(path), "synthia").mean_ids == (9, 14)

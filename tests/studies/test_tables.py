@@ -9,7 +9,7 @@ import pytest
 from daformer_lib.files import read_json, write_json
 from daformer_lib.runs import papers, recipes
 from daformer_lib.runs.results import RowResult
-from daformer_lib.specs import CITYSCAPES_CLASSES, RARE
+from daformer_lib.specs import CITYSCAPES_CLASSES, RARE, SYNTHIA_13, SYNTHIA_16
 from daformer_lib.studies.in_paper import BASES, IN_PAPER, paper_score
 from daformer_lib.studies.tables import (
     lines_table,
@@ -133,3 +133,16 @@ def test_pages_stand_beside_the_results(tmp_path):
     named = results_file(tmp_path / "table5.json", {"rcs": [50, 52]})
     (page, *_) = write_pages(named, "table5", ("rcs",), "test", "a command")
     assert page.name == "table5.md"  # named after its table: once is enough
+
+
+def test_a_page_from_synthia_has_the_means_over_sixteen_and_thirteen_classes(tmp_path):
+    path = results_file(tmp_path / "results.json", {"source_only": (40, 50)})
+    made = read_json(path)
+    for entry in made["runs"]:
+        entry["evaluated"] = list(SYNTHIA_16)
+        entry["iou"]["student/test"] = [0.3 if i in SYNTHIA_13 else 0.1 for i in range(19)]
+    write_json(path, made)
+    page = study_page(path, "main", ("source_only",), "test", "a command")
+    assert "| source_only | 2 | 26.2 ± 0.0 |" in page  # (13 * 30 + 3 * 10) / 16
+    assert "Means are over 16 classes, without terrain, truck, train; over the 13" in page
+    assert "they are source_only 30.0 ± 0.0." in page
