@@ -222,6 +222,8 @@ class OfficialNetwork:
         part: the student (theirs is scored) or the teacher of a UDA training.
         hrda: it is one of HRDA, or of MIC on it; name a target at full resolution with it, such as
             cityscapes_hr.
+        recipe: name of its experiment, such as hrda_table2_daformer: encoder, decoder and how HRDA
+            looks at an image are then this one's.
     """
 
     checkpoint: Path
@@ -229,14 +231,21 @@ class OfficialNetwork:
     decoder: str = "daformer"
     part: Literal["model", "ema_model"] = "model"
     hrda: bool = False
+    recipe: str | None = None
 
     def open(self, num_classes: int, device: torch.device) -> nn.Module:
         from daformer_lib.config import HRDAConfig
         from daformer_lib.inference import official
+        from daformer_lib.runs import recipes
 
+        encoder, decoder = self.encoder, self.decoder
         scales = HRDAConfig() if self.hrda else None
+        if self.recipe is not None:
+            known = recipes.experiment(self.recipe, "full")
+            encoder, decoder = known.model.encoder, known.model.decoder
+            scales = known.methods.get("hrda")
         return official.network_from_checkpoint(
-            self.checkpoint, self.encoder, self.decoder, self.part, num_classes, device, scales
+            self.checkpoint, encoder, decoder, self.part, num_classes, device, scales
         )
 
 

@@ -138,9 +138,17 @@ def class_balanced(
 
     A class is the likelier the seldomer images drawn so far showed it: 1 / log(1.01 + its share of
     all presences since the sub-epoch began). Its images come in turn, shuffled when used up. Kept
-    of theirs: then the first of the new order is left out.
+    of theirs: then the first of the new order is left out, if there are more than two.
+
+    Raises:
+        ValueError: a class is in fewer than two images.
     """
     images = [np.flatnonzero(column) for column in present.T]
+    if few := [i for i, shown_by in enumerate(images) if len(shown_by) < 2]:
+        raise ValueError(
+            f"classes {few} are in fewer than two images, and drawing class by class needs two of "
+            "each; leave these columns out"
+        )
     places = [0] * len(images)
     while True:
         shown = np.zeros(len(images))
@@ -149,7 +157,7 @@ def class_balanced(
             chosen = rng.choice(len(images), p=weights / weights.sum())
             if places[chosen] == len(images[chosen]):
                 rng.shuffle(images[chosen])
-                places[chosen] = 1
+                places[chosen] = len(images[chosen]) % (len(images[chosen]) - 1)
             image = int(images[chosen][places[chosen]])
             places[chosen] += 1
             shown += present[image]

@@ -121,7 +121,7 @@ def is_varied(label: np.ndarray, cat_max_ratio: float, ignore: int = IGNORE) -> 
     """Whether at least two classes are in sight and none covers ``cat_max_ratio`` of the labels."""
     counts = count_pixels(label)
     counts[ignore] = 0
-    return np.count_nonzero(counts) > 1 and counts.max() < cat_max_ratio * counts.sum()
+    return np.count_nonzero(counts) > 1 and counts.max() / counts.sum() < cat_max_ratio
 
 
 def random_crop(

@@ -114,6 +114,13 @@ class ImageNetAnchor:
         with torch.no_grad():
             reference = self.encoder(scaled(source.image, self.scale))[-1]
         mask = self.mask(source.label, reference.shape[-1])
+        if mask.shape[-2:] != reference.shape[-2:]:
+            raise ValueError(
+                f"feature distance: of a crop {tuple(source.label.shape[-2:])} there are "
+                f"{tuple(reference.shape[-2:])} features, and labels for {tuple(mask.shape[-2:])} "
+                "of them; make both sides of data.crop (times hrda.scale) multiples of the "
+                f"encoder's stride {self.encoder.strides[-1]}, or set uda.fd_weight=0"
+            )
         self.acted = mask.sum(), mask.new_tensor(mask.numel(), dtype=torch.int64)
         if (versions := len(features[-1]) // len(reference)) > 1:
             reference, mask = reference.repeat(versions, 1, 1, 1), mask.repeat(versions, 1, 1)

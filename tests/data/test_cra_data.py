@@ -43,6 +43,23 @@ def test_class_balanced_drawing():
     np.testing.assert_array_equal(list(islice(ours, 6000)), GOLD["sampling/sequence"])
 
 
+@pytest.mark.parametrize(("images", "a_round"), [(2, 2), (3, 2), (5, 4)])
+def test_an_order_that_is_used_up_is_shuffled(images, a_round):
+    """Of a new order the authors leave out the first image, but not where there are only two."""
+    present = np.ones((images, 1), dtype=bool)
+    drawn = list(islice(class_balanced(present, np.random.RandomState(0)), images + 20 * a_round))
+    assert drawn[:images] == list(range(images))
+    rounds = np.reshape(drawn[images:], (20, a_round))
+    assert all(len(set(one)) == a_round for one in rounds)
+    assert set(rounds.flat) == set(range(images))
+
+
+def test_a_class_of_one_image_cannot_be_drawn():
+    present = np.array([[1, 1, 0], [1, 0, 0], [1, 0, 0]], dtype=bool)
+    with pytest.raises(ValueError, match=r"classes \[1, 2\] are in fewer than two images"):
+        next(class_balanced(present, np.random.RandomState(0)))
+
+
 class Images:
     """One image, which is exactly as high as the crop."""
 

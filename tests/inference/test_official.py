@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from daformer_lib import specs
 from daformer_lib.cli import main
+from daformer_lib.cli.inference import OfficialNetwork
 from daformer_lib.config import ModelConfig
 from daformer_lib.evaluate import Scores
 from daformer_lib.files import read_gray, write_png
@@ -104,6 +105,17 @@ def test_a_checkpoint_scores_as_by_hand(checkpoint, tree, part, capsys):
     assert shown.split() == ["mean", "of", "19", f"{100 * scores.miou():.2f}", "68.3"]
     road = next(line for line in text.splitlines() if line.startswith("road"))
     assert road.split() == ["road", f"{100 * scores.iou[0]:.2f}", "95.7"]
+
+
+def test_a_recipe_says_how_a_network_is_built_and_looks(checkpoint, monkeypatch):
+    monkeypatch.setattr(official, "network_from_checkpoint", lambda path, *how: how)
+    known = OfficialNetwork(checkpoint, recipe="hrda_ablation_fixed_attention").open(19, "cpu")
+    assert known[:2] == ("mit_b5", "daformer") and known[-1].fixed_attention == 0.5
+    known = OfficialNetwork(checkpoint, recipe="hrda_table2_daformer").open(19, "cpu")
+    assert known[:2] == ("resnet101_v1c", "deeplabv2") and known[-1].window is None
+    assert OfficialNetwork(checkpoint, recipe="table6_daformer_uda").open(19, "cpu")[-1] is None
+    with pytest.raises(KeyError, match="hrda_table2_daformer"):
+        OfficialNetwork(checkpoint, recipe="hrda_table2_daformr").open(19, "cpu")
 
 
 def test_means_of_16_and_13_classes_by_hand():

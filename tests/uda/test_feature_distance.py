@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from benchmarks.reference import one_hot_downscale
+from daformer_lib.batch import Labelled
 from daformer_lib.uda.feature_distance import ImageNetAnchor, downscale_label
 
 pytestmark = pytest.mark.numeric
@@ -25,3 +26,20 @@ def test_counting_is_averaging_a_one_hot_tensor(factor, share):
     expected = one_hot_downscale(label, factor, share, 5)
     assert torch.equal(downscale_label(label, factor, share, 5), expected)
     assert len(expected.unique()) > 1
+
+
+class StrideEncoder(torch.nn.Module):
+    """Features of one number per 4x4 pixels, one more cell where a side is no multiple of 4."""
+
+    strides = (4,)
+
+    def forward(self, image):
+        return [torch.nn.functional.avg_pool2d(image, 4, ceil_mode=True)]
+
+
+def test_a_crop_that_the_stride_does_not_divide_is_named():
+    anchor = ImageNetAnchor(StrideEncoder(), (0,), num_classes=2, min_share=0.75)
+    image, label = torch.rand(1, 3, 12, 10), torch.zeros(1, 12, 10, dtype=torch.int64)
+    source = Labelled(image, label, torch.ones(1, 12, 10))
+    with pytest.raises(ValueError, match=r"crop \(12, 10\).*\(3, 3\) features.*stride 4"):
+        anchor(anchor.encoder(image), source)

@@ -61,7 +61,7 @@ def split_regions(
         label: (B, H, W) int64 train ids or 255. entropy: (B, H, W), `NOWHERE` in neither region.
         rare: (C,) bool: classes whose entropy is first multiplied by `rare_factor`.
     """
-    inside = entropy != NOWHERE
+    inside = entropy != NOWHERE  # before the factor: half of NOWHERE would be trusted
     is_rare = F.pad(rare, (0, IGNORE + 1 - len(rare)))[label]  # 255 is no class
     sure = torch.where(is_rare, entropy * rare_factor, entropy) <= threshold
     trusted = sure & inside

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from daformer_lib.batch import Labelled
@@ -60,9 +61,10 @@ def draw_mask_plan(
 
 
 def enlarge(keep: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(B, h, w) cells to (B, H, W) pixels: pixel i lies in cell floor(i h / H)."""
-    rows, columns = (np.arange(s) * g // s for s, g in zip(size, keep.shape[1:], strict=True))
-    return keep[:, rows][:, :, columns]
+    """(B, h, w) cells to (B, H, W) pixels: pixel i lies in cell floor(i h / H), where h / H is a
+    float32, as PyTorch has it."""
+    cells = torch.from_numpy(keep)[:, None].float()
+    return F.interpolate(cells, size=size, mode="nearest")[:, 0].bool().numpy()
 
 
 @torch.no_grad()
