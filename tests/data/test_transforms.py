@@ -34,13 +34,15 @@ class Scripted:
 
     def __init__(self, integers=(), uniforms=()) -> None:
         self._integers, self._uniforms = iter(integers), iter(uniforms)
-        self.drawn = 0
+        self.drawn, self.limits = 0, []
 
     def integers(self, low, high):
         self.drawn += 1
+        self.limits.append((low, high))
         return next(self._integers)
 
     def uniform(self, low, high):
+        self.limits.append((low, high))
         return next(self._uniforms)
 
 
@@ -141,6 +143,12 @@ def test_is_varied(pixels, varied):
     assert T.is_varied(np.array(pixels, np.uint8).reshape(10, 10), 0.75) == varied
 
 
+def test_a_share_is_divided_as_the_authors_do():
+    """0.55 x 100 would be rounded up, and 55 of 100 be below it."""
+    label = np.array([0] * 55 + [1] * 45, np.uint8).reshape(10, 10)
+    assert not T.is_varied(label, 0.55)
+
+
 def test_without_a_ratio_one_box_is_drawn():
     rng = Scripted(integers=[3, 4])
     assert T.random_crop(np.zeros((64, 64), np.uint8), (32, 32), rng) == (3, 4, 32, 32)
@@ -208,6 +216,28 @@ def test_hue_turns_by_two_degrees_a_step():
     clear = (before[..., 2] > 0.3) & (before[..., 1] > 0.3)
     turn = (out[..., 0] - before[..., 0])[clear] * 360 % 360
     np.testing.assert_allclose(turn, 30, atol=4)
+
+
+COIN, FACTOR = (0, 2), (0.5, 1.5)
+
+
+@pytest.mark.parametrize("contrast_first", [1, 0])
+def test_parts_follow_one_another_and_each_draws_within_its_limits(contrast_first):
+    parts = {
+        "brightness": ([1, 0, 0, 0, 0], [20.5]), "contrast": ([0, 1, 1, 0, 0], [1.4]),
+        "saturation": ([0, 0, 1, 0, 0], [0.6]), "hue": ([0, 0, 0, 1, 15, 0], []),
+    }  # fmt: skip
+    later = ["saturation", "hue"]
+    order = ["brightness", *(["contrast", *later] if contrast_first else [*later, "contrast"])]
+    expected = IMAGE
+    for name in order:
+        expected = T.photometric_distortion(expected, Scripted(*parts[name]))
+    coins = [1, 1, 1, 1, 1, 15] if contrast_first else [1, 0, 1, 1, 15, 1]
+    rng = Scripted(coins, [u for name in order for u in parts[name][1]])
+    assert np.array_equal(T.photometric_distortion(IMAGE, rng), expected)
+    limits = {"saturation": [COIN, FACTOR], "contrast": [COIN, FACTOR], "hue": [COIN, (-18, 18)]}
+    drawn = [pair for name in order[1:] for pair in limits[name]]
+    assert rng.limits == [COIN, (-32, 32), COIN, *drawn]
 
 
 def test_red_stays_red_in_rgb():

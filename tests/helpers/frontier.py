@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from daformer_lib.specs import get_spec
 from daformer_lib.uda.augment import Jitter
 from daformer_lib.uda.classmix import MixPlan
+from daformer_lib.uda.method import WATCHED
 from daformer_lib.uda.methods.mic import MaskPlan
 
 GOLDEN = Path(__file__).parents[1] / "golden_frontier"
@@ -35,6 +37,56 @@ def plans_of(facts, gold, i):
     drawn = mask[0] if mask else {"jitter": None, "blur": None}
     sigma = drawn["blur"]["sigma"] if drawn["blur"] else None
     return {"plan": mix, "mask": MaskPlan(keep, jitters(drawn), sigma)}
+
+
+def assert_settings(ours, settings):
+    """What an experiment shares with all others of the authors: sizes, rates, mix and evaluation.
+
+    `settings`: of their experiment, without its `absent` paths.
+    """
+    uda, data, model, optim = ours.uda, ours.data, ours.model, ours.optim
+    source, target = get_spec(data.source), get_spec(data.target)
+    if ours.mode == "oracle":  # it learns from the target's own labels
+        source = target
+    watched = uda.fd_weight > 0
+    known = {
+        "uda.blur": uda.blur_above == 0.5,
+        "uda.color_jitter_strength": uda.jitter_strength,
+        "uda.color_jitter_probability": uda.jitter_above,
+        "uda.mix": "class" if uda.classmix else None,
+        "uda.imnet_feature_dist_classes": list(WATCHED[uda.fd_on](target)) if watched else None,
+        "uda.imnet_feature_dist_scale_min_ratio": uda.fd_min_share if watched else None,
+        "data.samples_per_gpu": data.batch_size,
+        "data.train.rare_class_sampling.min_pixels": data.rcs_min_pixels,
+        "data.source.Resize.img_scale": list(source.size),
+        "data.target.Resize.img_scale": list(target.size),
+        "data.test_img_scale": list(target.size),
+        "data.source.RandomCrop.crop_size": list(data.crop),
+        "data.target.RandomCrop.crop_size": list(data.crop),
+        "data.source.RandomCrop.cat_max_ratio": data.cat_max_ratio,
+        "model.decode_head.dropout_ratio": model.dropout,
+        "optimizer.lr": optim.lr,
+        "optimizer.weight_decay": optim.weight_decay,
+        "optimizer.paramwise_cfg.custom_keys.head.lr_mult": optim.head_factor,
+        "lr_config.warmup_iters": optim.warmup_steps,
+        "lr_config.warmup_ratio": optim.warmup_ratio,
+        "lr_config.min_lr": optim.min_lr,
+        "max_iters": ours.train.steps,
+        "evaluation.interval": ours.train.eval_every,
+    }
+    sampled = "data.train.rare_class_sampling.class_temp" in settings
+    absent = {key for key in known if key not in settings}
+    may_lack = {
+        "model.decode_head.dropout_ratio": model.decoder == "deeplabv2",
+        "data.train.rare_class_sampling.min_pixels": not sampled,
+    }
+    assert absent <= {key for key, may in may_lack.items() if may}
+    assert {k: v for k, v in known.items() if k not in absent} == {
+        key: settings[key] for key in known if key not in absent
+    }
+    assert (data.rcs_temperature is not None) == sampled
+    assert data.photometric == any("PhotoMetricDistortion" in key for key in settings)
+    assert settings["lr_config.policy"] == "poly" and settings["lr_config.power"] == 1
 
 
 # The authors' named variants of HRDA's network, as our settings: `main`'s but for what is said.

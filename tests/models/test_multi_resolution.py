@@ -11,14 +11,18 @@ import json
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from daformer_lib.batch import Labelled
-from daformer_lib.config import HRDAConfig, ModelConfig
+from daformer_lib.config import HRDAConfig, ModelConfig, OptimConfig
 from daformer_lib.evaluate import decide, whole
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import load_official
 from daformer_lib.models.checkpoints.official_names import official_names
 from daformer_lib.models.multi_resolution import Region, detail_regions, fuse, stitch
+from daformer_lib.models.statistics import batch_norms
+from daformer_lib.runs import recipes
+from daformer_lib.train.optim import parameter_groups
 from daformer_lib.uda.methods.hrda import branch_losses
 from tests.helpers.frontier import GOLDEN, HRDA_VARIANTS
 from tests.helpers.rounding import assert_same_labels, forward_bound, near_ties
@@ -257,8 +261,78 @@ def test_the_context_alone_does_not_look_at_the_detail(network, det):
     assert [tuple(look.shape) for look in looks] == [(1, 3, 64, 128)] * 2
 
 
+@torch.no_grad()
+def test_the_detail_alone():
+    """Facts, 24: with an attention of 1 the whole image's logits are the stitched detail's."""
+    config = HRDAConfig((64, 64), fixed_attention=1.0, window=None)
+    net = build_segmentor(ModelConfig("tiny_mit"), config).eval()
+    (heads, _), image = watched(net), torch.randn(2, 3, 128, 96, generator=seeded())
+    logits, _ = net(image)
+    regions = detail_regions((128, 96), (64, 64), overlap=True)
+    assert len(regions) == 6 and logits.std() > 0
+    assert torch.equal(logits, stitch(heads[1], regions, 4))
+
+
+def seeded():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize(("row", "batches"), [("hd_low", 1), ("hd_hrda", 2)])
+@torch.no_grad()
+def test_batches_that_the_heads_statistics_are_of(row, batches):
+    """Departs from the authors on purpose: they decode the detail that no loss looks at, too."""
+    config = recipes.experiment(row, "demo").methods["hrda"]
+    assert config.context_alone == (batches == 1)
+    net = build_segmentor(ModelConfig("tiny_mit"), config).train()
+    net(torch.zeros(2, 3, 128, 128), Region(8, 72, 16, 80))
+    norms = batch_norms(net.decoder.head)
+    assert norms and {int(norm.num_batches_tracked) for norm in norms} == {batches}
+
+
+def by_hand(net, image, region, scale):
+    """Facts, 18: fused, attenuated context and detail logits, all at stride 8."""
+    times = lambda x, factor: F.interpolate(x, scale_factor=factor, mode="bilinear")
+    box = lambda cell: tuple(slice(int(a / cell), int(b / cell))
+                             for a, b in (region[:2], region[2:]))  # fmt: skip
+    features = net.encoder(times(image, scale))
+    context, attention = net.decoder.head(features), net.decoder.scale_attention(features)
+    detail = net.decoder.head(net.encoder(image[(..., *box(1))]))
+    inside = torch.zeros_like(context[:, :1])
+    inside[(..., *box(8 / scale))] = 1
+    attention = attention.sigmoid() * inside
+    rest = (1 - attention) * context
+    fused = times(rest, 1 / scale)
+    placed = torch.zeros_like(fused)
+    placed[(..., *box(8))] = detail
+    return times(attention, 1 / scale) * placed + fused, rest, detail
+
+
+@pytest.mark.parametrize("classwise", [True, False])
+@pytest.mark.parametrize(
+    ("scale", "size", "region"),
+    [
+        (0.5, (128, 128), (8, 72, 24, 88)),  # odd multiples of 8: truncated in the context
+        (0.5, (128, 192), (24, 88, 40, 136)),
+        (0.75, (128, 128), (8, 72, 40, 104)),
+    ],
+)
+@torch.no_grad()
+def test_deeplabv2_is_fused_at_stride_8(scale, size, region, classwise):
+    region = Region(*region)
+    crop = (region.bottom - region.top, region.right - region.left)
+    config = HRDAConfig(crop, scale=scale, classwise=classwise)
+    net = build_segmentor(ModelConfig("tiny_resnet", "deeplabv2"), config).eval()
+    for i, weight in enumerate(net.decoder.parameters()):  # attentions that differ
+        torch.nn.init.normal_(weight, std=0.1, generator=torch.Generator().manual_seed(i))
+    image = torch.randn(2, 3, *size, generator=seeded())
+    seen = net(image, region)
+    assert seen.logits.shape == (2, 19, size[0] // 8, size[1] // 8)
+    for ours, theirs in zip(seen[:3], by_hand(net, image, region, scale), strict=True):
+        assert torch.equal(ours, theirs)
+
+
 @pytest.mark.notebook
-def test_the_published_networks_size():
+def test_the_published_networks_size(keys):
     with torch.device("meta"):
         net = build_segmentor(ModelConfig("mit_b5", "daformer"), HRDAConfig())
     about = FACTS["mitb5"]
@@ -266,8 +340,56 @@ def test_the_published_networks_size():
     assert sum(p.numel() for p in net.decoder.parameters()) == about["decode_head_params"]
     names = official_names(net)
     assert len(names) == about["n_keys"]
-    shapes = {names[n]: list(t.shape) for n, t in net.state_dict().items() if n[:7] == "decoder"}
-    assert shapes == about["decode_head_keys"]
+    found = shapes_of(net)
+    head = {name: found.pop(name) for name in [*found] if name.startswith("decode_head.")}
+    assert head == about["decode_head_keys"]
+    assert {n.removeprefix("backbone."): s for n, s in found.items()} == (
+        keys["backbones"]["mit_b5"]["keys"]
+    )
+
+
+def shapes_of(net):
+    names = official_names(net)
+    return {names[name]: list(tensor.shape) for name, tensor in net.state_dict().items()}
+
+
+def test_the_heads_names_and_shapes():
+    with torch.device("meta"):
+        found = shapes_of(build_segmentor(MODEL, HRDAConfig()))
+    head = {name: shape for name, shape in found.items() if name.startswith("decode_head.")}
+    assert head == FACTS["keys_mitb0"]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "experiment"),
+    [
+        ("mit_b0", "daformer", "80/gtaHR2csHR"),
+        ("resnet50_v1c", "deeplabv2", "81/gtaHR2csHR"),  # whose keys do not tell of norms
+    ],
+)
+def test_the_attention_learns_as_fast_as_the_head(encoder, decoder, experiment):
+    """Their rule goes by 'head' in the name, before 'norm': BatchNorms there decay, too."""
+    configs = json.loads((GOLDEN / "configs.json").read_text(encoding="utf-8"))
+    (about,) = (e for n, e in configs["experiments"].items() if n.startswith(f"MIC/{experiment}"))
+    settings = {k: v for k, v in (configs["base"] | about["changed"]).items()
+                if k not in about["absent"]}  # fmt: skip
+    rate, decay = settings["optimizer.lr"], settings["optimizer.weight_decay"]
+    faster = settings["optimizer.paramwise_cfg.custom_keys.head.lr_mult"]
+    on_norm = settings.get("optimizer.paramwise_cfg.custom_keys.norm.decay_mult", 1)
+    with torch.device("meta"):
+        net = build_segmentor(ModelConfig(encoder, decoder), HRDAConfig())
+    names = official_names(net, [name for name, _ in net.named_parameters()])
+    by_id = {id(p): names[name] for name, p in net.named_parameters()}
+    found = {
+        by_id[id(p)]: (group["lr"], group["weight_decay"])
+        for group in parameter_groups(net, OptimConfig()) for p in group["params"]
+    }  # fmt: skip
+    expected = {
+        name: (rate * faster, decay) if "head" in name
+        else (rate, decay * on_norm if "norm" in name else decay)
+        for name in names.values()
+    }  # fmt: skip
+    assert found == expected and any("scale_attention" in name for name in found)
 
 
 def test_fusion_by_hand():

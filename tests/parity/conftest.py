@@ -24,4 +24,7 @@ def theirs(gold):
     # Ours has one backward for source and FD: the authors' norms after FD and after the mix.
     gradient = gold["grad_norm_after_backward"][:, 1:]
     shares = {"share": gold["teacher_conf_fraction"], "weight": gold["mixed_weight_mean"]}
-    return {**losses, "gradient": gradient, **shares}
+    counts = gold["mixed_label_hist"]
+    said = {"maxprob": gold["teacher_mean_maxprob"], "logits": gold["teacher_logit_mean_std"]}
+    classes = counts / counts.sum(1, keepdims=True)
+    return {**losses, **said, "gradient": gradient, **shares, "classes": classes}

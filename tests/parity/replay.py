@@ -27,10 +27,13 @@ OPTIM = OptimConfig(warmup_steps=5)
 CLASSES = [0, 2, 8, 10, 11, 13, 18, 5, 255]
 
 WELL_CONDITIONED = 3  # iterations 0-2
-# Relative; the last two absolute: shares of 32,768 pixels, of which a handful may change sides. One
-# that does moves the weight of the mix, and so its loss, by 3e-5.
-TIGHT = {"source": 1e-5, "fd": 1e-5, "mixed": 1e-4, "gradient": 2e-3, "share": 2e-4, "weight": 2e-4}
-ABSOLUTE = ("share", "weight")
+# Relative; the last three absolute: shares of 32,768 pixels, of which a handful may change sides.
+# One that does moves the weight of the mix, and so its loss, by 3e-5.
+TIGHT = {
+    "source": 1e-5, "fd": 1e-5, "mixed": 1e-4, "gradient": 2e-3, "maxprob": 1e-4, "logits": 1e-4,
+    "share": 2e-4, "weight": 2e-4, "classes": 2e-4,
+}  # fmt: skip
+ABSOLUTE = ("share", "weight", "classes")
 LOSSES = {
     "decode.loss_seg": "source",
     "src.loss_imnet_feat_dist": "fd",
@@ -102,20 +105,35 @@ def one_step(found, anchor, uda, det, i, plan):
     if i == 0:
         found.ties = ties_of(found.teacher.model, target)
     source, target = Labelled.certain(image, torch.from_numpy(label)), Unlabelled(target)
-    losses, norms, seen = {}, [], {}
+    losses, norms, seen, said = {}, [], {}, []
     rng = np.random.default_rng(0)
+    listening = found.teacher.model.register_forward_hook(lambda *passed: said.append(passed[2][0]))
     for part in daformer_losses(
         found.student, found.teacher, anchor, source, target, uda, rng, plan=plan, seen=seen
     ):
         sum(part.values()).backward()
         losses |= {name: loss.item() for name, loss in part.items()}
         norms.append([grad_norm(found.student.encoder), grad_norm(found.student.decoder)])
+    listening.remove()
     if i == 0:
         found.first = {k: p.grad.norm().item() for k, p in found.student.named_parameters()}
     share = seen["pseudo"].weight.amax().item()
     weight = seen["mixed"].weight.double().mean().item()
-    found.rows.append({**losses, "gradient": norms, "share": share, "weight": weight})
+    counts = np.bincount(seen["mixed"].label.numpy().ravel(), minlength=256)
+    found.rows.append(
+        {
+            **losses, **of_logits(*said, label.shape[1:]), "gradient": norms, "share": share,
+            "weight": weight, "classes": counts / label.size,
+        }
+    )  # fmt: skip
     found.seen.append(seen)
+
+
+def of_logits(logits, size):
+    """What the teacher said of the target: its mean probability, its logits' mean and deviation."""
+    logits = resize_bilinear(logits, size).double()
+    sure = logits.softmax(1).amax(1).mean().item()
+    return {"maxprob": sure, "logits": [logits.mean().item(), logits.std().item()]}
 
 
 @torch.no_grad()

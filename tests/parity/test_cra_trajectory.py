@@ -99,6 +99,12 @@ def entropy_of(det, run, i, shape, threshold):
     return torch.from_numpy(entropy)
 
 
+def stats(array):
+    """As recorded, but the mean of |x| in place of its sum: all five are of x's size."""
+    x = array.double()
+    return np.array([x.mean(), x.std(correction=0), x.abs().mean(), x.min(), x.max()])
+
+
 class Replay:
     """Networks, optimizers and what was measured; `step` is an iteration of the authors' loop."""
 
@@ -152,7 +158,7 @@ class Replay:
 
     def step(self, i):
         rates = {"fea": self.rate, "cls": 10 * self.rate, "dis": self.rate_d}
-        row = {}
+        self.logits, row = [], {}
         for name, optimizer in self.optimizers.items():
             rate = poly_rate(rates[name], i, self.length)
             optimizer.zero_grad()
@@ -163,11 +169,24 @@ class Replay:
         )[0]
         sum(losses.values()).backward()
         row |= {name: loss.item() for name, loss in losses.items()}
+        row["resized"] = [logits.detach() for logits in self.logits]
         for name, optimizer in self.optimizers.items():
             own = optimizer.param_groups[0]["params"]
             row[f"grad_norm_{name}"] = [p.grad.double().norm().item() for p in own]
             optimizer.step()
         self.rows.append(row)
+
+    def resized(self, logits, size):
+        """As the authors resize; all that passes here is kept."""
+        self.logits.append(aligned(logits, size))
+        return self.logits[-1]
+
+    def halves(self, i):
+        """Source and target: logits over T, soft labels and the discriminator's logits. Of CRA's
+        one image both are the same."""
+        said, *rest = self.rows[i]["resized"]
+        found = [(said, rest[0]), (rest[1], rest[3])] if self.run == "F" else [(said, rest[1])] * 2
+        return [(said, soft_label(said, CRAConfig().clip), told) for said, told in found]
 
     def cra(self, i):
         with torch.no_grad():  # the authors pass each image twice, which only statistics show
@@ -178,7 +197,7 @@ class Replay:
             self.student, None, Unlabelled(self.image("img", i)), experiment, i,
             replay={"regions": self.seen},
         )  # fmt: skip
-        (losses,) = cra_losses(turn, None, self.discriminator, aligned)
+        (losses,) = cra_losses(turn, None, self.discriminator, self.resized)
         return losses
 
     def fada(self, i):
@@ -187,17 +206,17 @@ class Replay:
         source = Labelled.certain(self.image("img", i), self.label(i))
         everywhere = torch.ones(self.shape, dtype=torch.bool)
         logits, feature = self.student.with_final_feature(source.image)
-        logits = aligned(logits / config.temperature, size)
+        logits = self.resized(logits / config.temperature, size)
         soft = soft_label(logits, config.clip)
-        known, _ = class_logs(aligned(self.discriminator(feature.detach()), size))
+        known, _ = class_logs(self.resized(self.discriminator(feature.detach()), size))
         losses = {
             "trusted": trusted_loss(logits, source.label, (source.label != 255).sum()),
             "source": 0.5 * region_loss(known, soft, everywhere),
         }
         logits, feature = self.student.with_final_feature(self.image("trg", i))
-        soft = soft_label(aligned(logits / config.temperature, size), config.clip)
-        fooled, _ = class_logs(aligned(self.discriminator.without_learning(feature), size))
-        _, told = class_logs(aligned(self.discriminator(feature.detach()), size))
+        soft = soft_label(self.resized(logits / config.temperature, size), config.clip)
+        fooled, _ = class_logs(self.resized(self.discriminator.without_learning(feature), size))
+        _, told = class_logs(self.resized(self.discriminator(feature.detach()), size))
         losses["adversarial"] = config.weight * region_loss(fooled, soft, everywhere)
         losses["target"] = 0.5 * region_loss(told, soft, everywhere)
         return losses
@@ -226,6 +245,46 @@ def test_losses(replay):
         np.testing.assert_allclose(series, replay.gold(name), rtol=replay.bound, err_msg=name)
 
 
+def parts_of_the_discriminators_loss(replay, i):
+    if replay.run == "F":
+        return [replay.rows[i][name] for name in ("source", "target")]
+    _, soft, told = replay.halves(i)[0]
+    halves = zip(class_logs(told), replay.regions(i)[1:], strict=True)
+    return [0.5 * region_loss(logs, soft, region).item() for logs, region in halves]
+
+
+def test_losses_of_the_discriminator_apart(replay):
+    ours = [parts_of_the_discriminators_loss(replay, i) for i in range(3)]
+    theirs = [replay.gold("loss_D_src"), replay.gold("loss_D_tgt")]
+    np.testing.assert_allclose(np.transpose(ours), theirs, rtol=replay.bound)
+
+
+@pytest.mark.parametrize("i", range(3))
+def test_logits_and_soft_labels(replay, i):
+    (said, soft, told), (_, soft_target, told_target) = replay.halves(i)
+    none = torch.zeros_like(soft)
+    for name, ours, scale in (
+        ("logits_over_T", said, said), ("disc_source", told, told),
+        ("disc_target", told_target, told_target),
+        ("soft_source", torch.cat([soft, none], 1), said),  # changes by less than its logits
+        ("soft_target", torch.cat([none, soft_target], 1), said),
+    ):  # fmt: skip
+        theirs = replay.gold(f"iter{i}/{name}_stats") / [1, 1, ours.numel(), 1, 1]
+        apart = replay.bound * float(scale.std())
+        np.testing.assert_allclose(stats(ours), theirs, rtol=0, atol=apart, err_msg=name)
+
+
+def test_first_soft_labels_and_how_many_are_clipped(replay):
+    (said, soft, _), _ = replay.halves(0)
+    apart = replay.bound * float(said.std())
+    theirs = replay.gold("iter0/soft_first_slice4")
+    np.testing.assert_allclose(soft[..., ::4, ::4], theirs, rtol=0, atol=apart)
+    surest, clip = said.softmax(1).amax(1), CRAConfig().clip
+    fewest, most = (float((surest > clip + d).double().mean()) for d in (apart, -apart))
+    assert fewest <= replay.gold("iter0/clipped_share") <= most < fewest + 1e-3
+    assert ((soft == np.float32(clip)).any(1).double().mean() - fewest).abs() <= most - fewest
+
+
 def test_rates_and_gradients(replay):
     for name in replay.optimizers:
         rates, norms = column(replay, f"lr_{name}"), column(replay, f"grad_norm_{name}")
@@ -249,7 +308,22 @@ def test_weights_and_statistics_after_three_iterations(replay):
     for i, name in enumerate(map(str, replay.gold("names"))):
         norm, moved = state[name].norm().item(), (state[name] - replay.start[name]).norm().item()
         assert norm == pytest.approx(replay.gold("end_norm")[i], rel=APART * replay.bound), name
+        total, apart = state[name].double().sum().item(), APART * replay.bound * norm
+        apart *= state[name].numel() ** 0.5  # a vector of that norm has no larger sum
+        assert total == pytest.approx(replay.gold("end_sum")[i], abs=apart), name
         assert moved == pytest.approx(replay.gold("delta_norm")[i], rel=APART * replay.bound), name
+
+
+def test_whole_tensors_at_the_end(replay):
+    """Also how many batches BatchNorm has seen: two an iteration."""
+    state, prefix = replay.state(), f"train/{replay.run}/end/"
+    recorded = [name.removeprefix(prefix) for name in GOLD.files if name.startswith(prefix)]
+    assert len(recorded) == 5
+    for name in recorded:
+        theirs = torch.from_numpy(np.asarray(GOLD[prefix + name])).double()
+        apart = (state[name].double() - theirs).norm()
+        exact = name.endswith("num_batches_tracked")
+        assert apart <= (0 if exact else APART * replay.bound * theirs.norm()), name
 
 
 @pytest.mark.parametrize("run", ["A", "B"])

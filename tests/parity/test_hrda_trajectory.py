@@ -1,12 +1,13 @@
 """Training steps with HRDA replayed against the authors' (golden_frontier, runs H, L and M).
 
 H: their setting at a quarter of the size. L: the detail crop is the whole crop, with a loss of the
-context's own and feature distance on both scales. M: MIC on H. Tolerances as in
-`test_mic_trajectory.py`.
+context's own and feature distance on both scales. M: MIC on H. What is compared, and how closely:
+`frontier.py`.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 
 import numpy as np
@@ -26,24 +27,20 @@ from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import load_official
 from daformer_lib.models.multi_resolution import Region
 from daformer_lib.specs import THINGS
-from daformer_lib.train.optim import build_optimizer, set_learning_rates
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 from daformer_lib.uda.method import Method, Objective, Turn, daformer_objective
 from daformer_lib.uda.methods.hrda import add_hrda
 from daformer_lib.uda.methods.mic import add_mic
 from daformer_lib.uda.teacher import Teacher
 from tests.helpers.frontier import GOLDEN, plans_of
-from tests.helpers.rounding import APART, nudge
-from tests.parity.replay import CLASSES, MODEL, assert_follows, det_state, distances, grad_norm
+from tests.helpers.rounding import nudge
+from tests.parity import frontier
+from tests.parity.replay import CLASSES, MODEL, assert_follows, det_state
 
 pytestmark = pytest.mark.numeric
 
-TIGHT = {
-    "source": 1e-5, "detail": 1e-5, "context": 1e-5, "fd": 1e-5,
-    "mixed": 1e-4, "masked": 1e-4, "gradient": 3e-3,
-}  # fmt: skip
-WELL_CONDITIONED = 2  # iterations 0 and 1
-LATER = 3  # of four: each takes two or three forward and backward passes at two scales, twice
+# Of L all three iterations, of the others two of four: a pass at two scales takes its time.
+STEPS = {"H": 2, "L": 3, "M": 2}
 SOURCE = {
     "source": "decode.loss_seg", "detail": "decode.hr.loss_seg", "context": "decode.lr.loss_seg",
     "fd": "src.loss_imnet_feat_dist",
@@ -61,14 +58,13 @@ def gold_of(run):
 
 def theirs_of(run):
     gold = gold_of(run)
-    logs = dict(zip(map(str, gold["log_keys"]), gold["logs"].T, strict=True))
-    losses = {name: logs[key] for name, key in SOURCE.items() if key in logs}
+    keys = [str(key) for key in gold["log_keys"]]
+    losses = {name: [key] for name, key in SOURCE.items() if key in keys}
     for ours, theirs in {"mixed": "mix.", "masked": "masked."}.items():
-        terms = [logs[k] for k in logs if k.startswith(theirs) and k.endswith("loss_seg")]
+        terms = [key for key in keys if key.startswith(theirs) and key.endswith("loss_seg")]
         if terms:
-            losses[ours] = np.sum(terms, axis=0)
-    # Ours has one backward pass for source and FD: theirs after FD, the mix and the masked images.
-    return {**losses, "gradient": gold["grad_norm_after_backward"][:, 1:]}
+            losses[ours] = terms
+    return frontier.theirs_of(gold, losses)
 
 
 def experiment_of(facts):
@@ -131,53 +127,58 @@ def turn_of(facts, gold, experiment, student, method, det, i):
     )  # fmt: skip
 
 
-def replayed(run, det, steps, nudged=False):
-    """Losses and gradients of the first iterations, and the last turn."""
+def replayed(run, det, nudged=False):
     facts, gold = facts_of(run), gold_of(run)
     experiment, optim = experiment_of(facts), OptimConfig(warmup_steps=facts["warmup"])
     student, method = built(facts, experiment, det, nudged)
-    optimizer = build_optimizer(student, optim)
-    groups = student.encoder, student.decoder.head, student.decoder.scale_attention
-    rows, turn = [], None
-    for i in range(steps):
-        set_learning_rates(optimizer, i, facts["max_iters"], optim)
-        optimizer.zero_grad()
-        for prepare in method.before:
-            prepare(student, i)
-        turn = turn_of(facts, gold, experiment, student, method, det, i)
-        row, norms = {}, []
-        for named in method.losses(turn):
-            sum(named.values()).backward()
-            row |= {name: loss.item() for name, loss in named.items()}
-            norms.append([grad_norm(group) for group in groups])
-        rows.append({**row, "gradient": norms})
-        optimizer.step()
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}, turn
+    shown = lambda i: turn_of(facts, gold, experiment, student, method, det, i)
+    return frontier.run(method, student, optim, STEPS[run], shown)
+
+
+@pytest.fixture(scope="module")
+def replay(det):
+    """replay("L", nudged=True), each made once."""
+    return functools.cache(lambda run, nudged=False: replayed(run, det, nudged))
+
+
+@pytest.fixture(scope="module")
+def pair(replay):
+    """L as it is, and from nudged weights."""
+    return replay("L"), replay("L", nudged=True)
 
 
 @pytest.mark.notebook  # trains
-@pytest.mark.parametrize("run", ["H", "L", "M"])
-def test_the_first_iterations_are_the_authors(det, run):
-    ours, turn = replayed(run, det, WELL_CONDITIONED)
+@pytest.mark.parametrize("run", STEPS)
+def test_the_first_iterations_are_the_authors(replay, run):
+    ours = replay(run).series(frontier.WELL_CONDITIONED)
     assert set(ours) == set(theirs_of(run))
-    assert_follows(ours, theirs_of(run), tight=TIGHT)
-    gold, last = gold_of(run), WELL_CONDITIONED - 1
-    for name in {"mixed", "masked"} & set(turn.seen):
-        batch = turn.seen[name]
-        passes = 1 if name == "mixed" else 2
-        total = batch.image.abs().double().sum().item()
-        assert total == pytest.approx(gold["forward_img_abs_sum"][last, passes], rel=1e-6)
-        weight = batch.weight.double().mean().item()
-        assert weight == pytest.approx(gold["forward_weight_mean"][last, passes], abs=2e-4)
-        counts = np.bincount(batch.label.numpy().ravel(), minlength=256)
-        changed = np.abs(counts - gold[f"{name}_label_hist"][last]).sum() / batch.label.numel()
-        assert changed < 1e-3
+    assert_follows(ours, theirs_of(run), tight=frontier.TIGHT)
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("run", STEPS)
+def test_the_first_labels_weights_and_images(replay, run):
+    frontier.assert_first_maps(replay(run), gold_of(run))
 
 
 @pytest.mark.notebook  # trains twice
-def test_later_iterations_are_as_near_as_rounding_allows(det):
-    ours, _ = replayed("L", det, LATER)
-    nudged, _ = replayed("L", det, LATER, nudged=True)
-    spread = distances(nudged, ours)
-    assert_follows(ours, theirs_of("L"), spread, TIGHT, WELL_CONDITIONED)
-    assert APART * spread["source"].max() < 0.02
+def test_later_iterations_are_as_near_as_rounding_allows(pair):
+    frontier.assert_later(*pair, theirs_of("L"))
+
+
+@pytest.mark.notebook
+def test_the_last_labels_weights_and_images(pair):
+    frontier.assert_last_maps(*pair, gold_of("L"))
+
+
+@pytest.mark.notebook
+def test_rates_and_first_gradients(pair):
+    frontier.assert_rates(pair[0], gold_of("L"))
+    frontier.assert_first_gradients(*pair, gold_of("L"))
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("which", ["student", "ema"])
+def test_the_networks_at_the_end(pair, which):
+    frontier.assert_ends(*pair, gold_of("L"), which)
+    frontier.assert_statistics(*pair, gold_of("L"), which)

@@ -1,11 +1,12 @@
 """Training steps with MIC replayed against the authors' (golden_frontier, runs A, B and C).
 
 A: their setting on DAFormer. B: a second teacher, another threshold, weight 0.5. C: source and
-target masked, as for ACDC. Tolerances as in `test_trajectory.py`.
+target masked, as for ACDC. What is compared, and how closely: `frontier.py`.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 
 import numpy as np
@@ -17,27 +18,25 @@ from daformer_lib.config import DataConfig, Experiment, MICConfig, OptimConfig, 
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import load_official
 from daformer_lib.specs import THINGS
-from daformer_lib.train.optim import build_optimizer, set_learning_rates
 from daformer_lib.uda.feature_distance import ImageNetAnchor
 from daformer_lib.uda.method import Method, Objective, Turn, daformer_objective
 from daformer_lib.uda.methods.mic import add_mic
 from daformer_lib.uda.teacher import Teacher
 from tests.helpers.frontier import GOLDEN, plans_of
-from tests.helpers.rounding import APART, nudge
-from tests.parity.replay import CLASSES, MODEL, assert_follows, det_state, distances, grad_norm
+from tests.helpers.rounding import nudge
+from tests.parity import frontier
+from tests.parity.replay import CLASSES, MODEL, assert_follows, det_state
 
 pytestmark = pytest.mark.numeric
 
 WHERE = {"separatetrgaug": "target", "separatetrg": "target", "separate": "both"}
 LOSSES = {
-    "decode.loss_seg": "source",
-    "src.loss_imnet_feat_dist": "fd",
-    "mix.decode.loss_seg": "mixed",
-    "masked.decode.loss_seg": "masked",
-}
-TIGHT = {"source": 1e-5, "fd": 1e-5, "mixed": 1e-4, "masked": 1e-4, "gradient": 3e-3}
-WELL_CONDITIONED = 2  # iterations 0 and 1: their own tolerance widens from 2 on
-LATER = 4  # of six: each takes three forward and backward passes, twice
+    "source": ["decode.loss_seg"], "fd": ["src.loss_imnet_feat_dist"],
+    "mixed": ["mix.decode.loss_seg"], "masked": ["masked.decode.loss_seg"],
+}  # fmt: skip
+# Of six iterations, each of three forward and backward passes: A stops early, B and C are whole.
+STEPS = {"A": 4, "B": 6, "C": 6}
+NETWORKS = {"B": ["student", "ema", "mask_teacher"], "C": ["student", "ema"]}
 
 
 def facts_of(run):
@@ -47,14 +46,6 @@ def facts_of(run):
 def gold_of(run):
     data = np.load(GOLDEN / "mic_trajectory.npz")
     return {k.removeprefix(f"{run}/"): data[k] for k in data.files if k.startswith(f"{run}/")}
-
-
-def theirs_of(run):
-    gold = gold_of(run)
-    keys = [str(key) for key in gold["log_keys"]]
-    losses = {name: gold["logs"][:, keys.index(key)] for key, name in LOSSES.items()}
-    # Ours has one backward pass for source and FD: theirs after FD, the mix and the masked images.
-    return {**losses, "gradient": gold["grad_norm_after_backward"][:, 1:]}
 
 
 def experiment_of(facts):
@@ -75,10 +66,9 @@ def experiment_of(facts):
     return Experiment("mic", model=MODEL, data=data, uda=uda, methods={"mic": mic})
 
 
-def replayed(run, det, steps, nudged=False):
-    """Losses and gradients of the first iterations, and the student's last turn."""
+def replayed(run, det, nudged=False):
     facts, gold = facts_of(run), gold_of(run)
-    experiment, optim = experiment_of(facts), OptimConfig(warmup_steps=3)
+    experiment = experiment_of(facts)
     student, imagenet = build_segmentor(MODEL), build_segmentor(MODEL)
     load_official(student, det_state(student, det))
     load_official(imagenet, det_state(imagenet, det, "imnet_model."))
@@ -92,50 +82,72 @@ def replayed(run, det, steps, nudged=False):
     for model in method.models.values():
         load_official(model, det_state(student, det, "mic.teacher.ema_model."))
     student.train()
-    optimizer = build_optimizer(student, optim)
-    rows, turn = [], None
-    for i in range(steps):
-        set_learning_rates(optimizer, i, 10, optim)
-        optimizer.zero_grad()
-        for prepare in method.before:
-            prepare(student, i)
+
+    def turn_of(i):
         label = det.det_labels(f"{facts['tag']}.lbl.{i}", (2, 1, 128, 128), CLASSES)[:, 0]
         image, target = (
             torch.from_numpy(det.det_image(f"{facts['tag']}.{domain}.{i}", (2, 3, 128, 128)))
             for domain in ("src", "trg")
         )
         source = Labelled.certain(image, torch.from_numpy(label))
-        turn = Turn(
+        return Turn(
             student, source, Unlabelled(target), experiment, i, teacher, anchor,
             replay=plans_of(facts, gold, i),
         )  # fmt: skip
-        row, norms = {}, []
-        for named in method.losses(turn):
-            sum(named.values()).backward()
-            row |= {name: loss.item() for name, loss in named.items()}
-            norms.append([grad_norm(student.encoder), grad_norm(student.decoder)])
-        rows.append({**row, "gradient": norms})
-        optimizer.step()
-    series = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return series, turn
+
+    return frontier.run(method, student, OptimConfig(warmup_steps=3), STEPS[run], turn_of)
+
+
+@pytest.fixture(scope="module")
+def replay(det):
+    """replay("A", nudged=True), each made once."""
+    return functools.cache(lambda run, nudged=False: replayed(run, det, nudged))
+
+
+def theirs_of(run):
+    return frontier.theirs_of(gold_of(run), LOSSES)
 
 
 @pytest.mark.notebook  # trains
-@pytest.mark.parametrize("run", ["A", "B", "C"])
-def test_the_first_iterations_are_the_authors(det, run):
-    ours, turn = replayed(run, det, WELL_CONDITIONED)
-    assert_follows(ours, theirs_of(run), tight=TIGHT)
-    gold = gold_of(run)
-    labels = turn.seen["masked"].label.numpy()
-    counts = np.bincount(labels.ravel(), minlength=256)
-    changed = np.abs(counts - gold["masked_label_hist"][WELL_CONDITIONED - 1]).sum() / labels.size
-    assert changed < 1e-3
+@pytest.mark.parametrize("run", STEPS)
+def test_the_first_iterations_are_the_authors(replay, run):
+    ours = replay(run).series(frontier.WELL_CONDITIONED)
+    assert set(ours) == set(theirs_of(run))
+    assert_follows(ours, theirs_of(run), tight=frontier.TIGHT)
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("run", STEPS)
+def test_the_first_labels_weights_and_images(replay, run):
+    """In C the first source and the first target image are masked."""
+    masked = (0, 0) if run == "C" else (0, 1)
+    frontier.assert_first_maps(replay(run), gold_of(run), masked)
 
 
 @pytest.mark.notebook  # trains twice
-def test_later_iterations_are_as_near_as_rounding_allows(det):
-    ours, _ = replayed("A", det, LATER)
-    nudged, _ = replayed("A", det, LATER, nudged=True)
-    spread = distances(nudged, ours)
-    assert_follows(ours, theirs_of("A"), spread, TIGHT, WELL_CONDITIONED)
-    assert APART * spread["masked"].max() < 0.02
+@pytest.mark.parametrize("run", STEPS)
+def test_later_iterations_are_as_near_as_rounding_allows(replay, run):
+    frontier.assert_later(replay(run), replay(run, nudged=True), theirs_of(run))
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("run", NETWORKS)
+def test_the_last_labels_weights_and_images(replay, run):
+    frontier.assert_last_maps(replay(run), replay(run, nudged=True), gold_of(run))
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("run", NETWORKS)
+def test_rates_and_first_gradients(replay, run):
+    frontier.assert_rates(replay(run), gold_of(run))
+    frontier.assert_first_gradients(replay(run), replay(run, nudged=True), gold_of(run))
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize(
+    ("run", "which"), [(run, name) for run, names in NETWORKS.items() for name in names]
+)
+def test_the_networks_at_the_end(replay, run, which):
+    pair, gold = (replay(run), replay(run, nudged=True)), gold_of(run)
+    frontier.assert_ends(*pair, gold, which)
+    frontier.assert_statistics(*pair, gold, which)

@@ -5,6 +5,8 @@ import torch
 
 from benchmarks.reference import one_hot_downscale
 from daformer_lib.batch import Labelled
+from daformer_lib.models.encoders import build_encoder
+from daformer_lib.ranks import ALONE
 from daformer_lib.uda.feature_distance import ImageNetAnchor, downscale_label
 
 pytestmark = pytest.mark.numeric
@@ -15,6 +17,21 @@ def test_without_things_no_cell_counts():
     label = torch.zeros(1, 8, 8, dtype=torch.int64)
     assert not anchor.mask(label, 4).any()
     assert ImageNetAnchor(torch.nn.Identity(), (0,), 2, 0.75).mask(label, 4).all()
+
+
+@pytest.mark.parametrize(("encoder", "stride"), [("resnet50_v1c", 8), ("mit_b0", 32)])
+def test_labels_are_scaled_to_the_last_feature(encoder, stride):
+    """The authors' label width // feature width: 8 with dilated ResNets, and not always 32."""
+    with torch.device("meta"):
+        network = build_encoder(encoder)
+        width = network(torch.empty(1, 3, 512, 512))[-1].shape[-1]
+    anchor = ImageNetAnchor(network, (1,), num_classes=2, min_share=0.75)
+    label = torch.zeros(1, 512, 512, dtype=torch.int64)
+    label[:, stride : 2 * stride, 2 * stride : 3 * stride] = 1
+    mask = anchor.mask(label, width)
+    assert mask.shape == (1, 512 // stride, 512 // stride)
+    assert mask.nonzero().tolist() == [[0, 1, 2]]
+    assert anchor.mean_positions(label, ALONE, parts=2) == 0.5
 
 
 @pytest.mark.parametrize(("factor", "share"), [(4, 0.5), (8, 0.3), (3, 0.4)])

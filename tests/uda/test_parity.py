@@ -113,6 +113,7 @@ def test_mixing(uda, facts, det):
         np.testing.assert_allclose(mixed.image[i].abs().sum(), uda[f"mix/img_{i}_abs_sum"], 1e-5)
         np.testing.assert_array_equal(mixed.image[i][:, ::8, ::8], uda[f"mix/img_{i}_slice8"][0])
         np.testing.assert_allclose(mixed.weight[i].sum(), uda[f"mix/w_{i}_sum"], 1e-5)
+        np.testing.assert_array_equal(mixed.weight[i, ::4], uda[f"mix/w_{i}_slice4"][0, 0])
 
 
 JITTER = {
@@ -199,7 +200,8 @@ def test_pseudo_labels_weights_and_mix(uda, facts, det):
     logits = tensor(logits.repeat(8, 2).repeat(8, 3))
     network = torch.nn.Module()
     network.forward = lambda image: (logits, [])
-    pseudo = Teacher(network, 0.999).label(torch.ones(2, 3, 512, 512), 0.968, 15, 120)
+    teacher, target = Teacher(network, 0.999), torch.ones(2, 3, 512, 512)
+    pseudo, (_, confidence) = teacher.label(target, 0.968, 15, 120), teacher._label(target)
     label = det.det_labels(
         "uda.pl.lbl", (2, 1, 512, 512), [0, 2, 8, 10, 13, 255], block=64, small=16
     )
@@ -207,6 +209,8 @@ def test_pseudo_labels_weights_and_mix(uda, facts, det):
     plan = mixing.MixPlan(tuple(map(tuple, facts["pseudo"]["mix_classes"])))
     mixed = mixing.classmix(source, pseudo, plan)
     np.testing.assert_array_equal(pseudo.label[:, ::8, ::8], uda["pl/pseudo_label_slice8"])
+    theirs = uda["pl/pseudo_prob_slice8"]
+    np.testing.assert_allclose(confidence[:, ::8, ::8], theirs, rtol=1e-6)
     np.testing.assert_array_equal(mixed.label[:, ::4, ::4], uda["pl/mixed_label_slice4"][:, 0])
     np.testing.assert_array_equal(mixed.image[:, :1, ::8, ::8] != 0, uda["pl/mixed_img_slice8"])
     np.testing.assert_allclose(mixed.weight[:, ::4, ::4], uda["pl/weight_slice4"], rtol=1e-6)

@@ -4,7 +4,9 @@ Expected, mIoU in percent on Cityscapes' val split and on the test splits of ACD
 `HrdaRecipe.miou`, from the authors' README; the numbers of the ablations were not at hand and stay
 blank, and none was reproduced here. 40,000 steps on one Titan RTX (24 GB) by the authors'
 configurations; on ResNet-101 see `hrda_table2_*`. Left out are the rows that need adversarial
-training, entropy minimisation or one common crop of both domains (their `sync_crop_size`). Command:
+training, entropy minimisation or one common crop of both domains (their `sync_crop_size`), and
+networks without HRDA that are tested through windows (their oracles, and DAFormer at other crops;
+`table1_deeplabv2_uda` is their DACS without HRDA). Command:
 python -m daformer_lib train --profile full --row hrda_table1_gta
 """
 

@@ -12,9 +12,9 @@ from daformer_lib.models.checkpoints import load as module
 SMALL = ModelConfig("mit_b0", "segformer256")
 
 
-def build(seed=0, config=SMALL):
+def build(seed=0, config=SMALL, hrda=None):
     torch.manual_seed(seed)
-    return build_segmentor(config)
+    return build_segmentor(config, hrda)
 
 
 def assert_same(one, two):
@@ -37,7 +37,10 @@ def assert_same(one, two):
 )
 def test_round_trip(encoder, decoder, keys):
     config = ModelConfig(encoder, decoder)
-    ours, other = build(0, config), build(1, config)
+    assert_round_trip(build(0, config), build(1, config))
+
+
+def assert_round_trip(ours, other):
     exported = export_official(ours)
     loaded = load_official(other, exported)
     assert_same(ours, other)
@@ -195,6 +198,24 @@ def test_shipped_encoder_of_another_size_is_named(tmp_path):
 
 TINY, TWO = ModelConfig("tiny_mit", "daformer"), HRDAConfig(detail_crop=(64, 64))
 PARTS = ("model", "ema_model", "imnet_model", "mic.teacher.ema_model")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "settings", "outputs"),
+    [
+        ("tiny_resnet", "deeplabv2", {}, 19),
+        ("tiny_mit", "daformer", {"classwise": False}, 1),
+        ("tiny_mit", "daformer", {"fixed_attention": 0.5}, None),
+    ],
+)
+def test_round_trip_of_two_scales(encoder, decoder, settings, outputs):
+    config, hrda = ModelConfig(encoder, decoder), HRDAConfig((64, 64), **settings)
+    ours, other = (build(seed, config, hrda) for seed in (0, 1))
+    assert_round_trip(ours, other)
+    exported = export_official(ours)
+    attention = [n for n in exported if n.startswith("decode_head.scale_attention.")]
+    assert bool(attention) == (outputs is not None)
+    assert not attention or len(exported[attention[-1]]) == outputs
 
 
 @pytest.fixture

@@ -55,6 +55,11 @@ def test_entropy_and_label(det, case, classes, low, size):
     apart = FEW * float(logits.abs().max()) / classes
     np.testing.assert_allclose(entropy, GOLD[f"entropy/{case}/map"], rtol=0, atol=apart)
     np.testing.assert_array_equal(probability.argmax(1)[0], GOLD[f"entropy/{case}/label"])
+    apart *= classes  # and no probability changes by more than the logits
+    for ours, name in (
+        (probability.amax(1)[0], "max_prob"), (probability[0, :, ::8, ::8], "prob_slice8"),
+    ):  # fmt: skip
+        np.testing.assert_allclose(ours, GOLD[f"entropy/{case}/{name}"], rtol=0, atol=apart)
     shares = [float((entropy <= limit).double().mean()) for limit in (0.005, 0.01, 0.02)]
     np.testing.assert_allclose(shares, GOLD[f"entropy/{case}/trusted_share"], atol=1e-3)
 
@@ -152,6 +157,19 @@ def test_rare_classes_are_trusted_sooner_and_padding_never():
     assert found.label.tolist() == [[[255, 1, 255, 255]]]
 
 
+def test_the_edge_of_what_rare_classes_are_trusted_by():
+    """In float32 and with the edge itself; padding is none of theirs, whatever its label."""
+    edge = np.float32(0.02 / 0.5)
+    entropy = [np.nextafter(edge, np.float32(0)), edge, np.nextafter(edge, np.float32(1)), NOWHERE]
+    label = torch.ones(1, 1, 4, dtype=torch.int64)
+    rare = torch.tensor([False, True])
+    found = split_regions(label, torch.tensor(np.float32([[entropy]])), 0.02, rare, 0.5)
+    assert found.trusted.tolist() == [[[True, True, False, False]]]
+    assert found.untrusted.tolist() == [[[False, False, True, False]]]
+    assert found.label.tolist() == [[[1, 1, 255, 255]]]
+    assert CRAConfig().threshold / 19 == 0.01  # the authors' own
+
+
 @pytest.fixture(scope="module")
 def learner(smoke_data):
     from daformer_lib.runs import recipes
@@ -210,6 +228,20 @@ def test_the_student_learns_from_its_own_losses_and_so_does_the_discriminator(le
     assert all(p.grad is None for p in made.network.parameters())
     network = made.method.trained["discriminator"].network
     assert all(p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def test_the_adversary_moves_the_features_and_not_who_reads_them(learner):
+    experiment, made = learner("cra")
+    turn = turn_of(made, experiment, 0, noise_batch(experiment), PlainEngine())
+    (losses,) = made.method.losses(turn)
+    assert turn.seen["regions"].untrusted.any()
+    losses["adversarial"].backward()
+    for name, parameter in made.network.named_parameters():
+        assert (parameter.grad is None) == name.startswith("decoder.conv_seg"), name
+    for half in (made.network.encoder, made.network.decoder):
+        assert any(p.grad.any() for p in half.parameters() if p.grad is not None)
+    discriminator = made.method.trained["discriminator"].network
+    assert all(p.grad is None for p in discriminator.parameters())
 
 
 def test_what_health_watches_is_the_students_and_not_the_labels_that_never_change(learner):

@@ -23,7 +23,7 @@ from daformer_lib.train.engine import PlainEngine
 from daformer_lib.train.probe import noise_batch
 from daformer_lib.train.step import build_learner, training_step, turn_of
 from daformer_lib.uda.feature_distance import ImageNetAnchor
-from daformer_lib.uda.methods.hrda import BothScales, draw_region, draw_regions
+from daformer_lib.uda.methods.hrda import BothScales, cut, draw_region, draw_regions
 from tests.helpers.frontier import GOLDEN
 from tests.parity.replay import CLASSES, MODEL, det_state
 
@@ -52,6 +52,20 @@ def test_boxes(case):
     np.testing.assert_array_equal(drawn[:40], GOLD[f"box/{case}"])
     assert np.min(drawn, 0).tolist() == about["min"] and np.max(drawn, 0).tolist() == about["max"]
     assert len({region.top for region in drawn}) == about["distinct_y1"]
+
+
+@pytest.mark.parametrize("case", [c for c, about in FACTS["box"].items() if "error" in about])
+def test_a_margin_without_a_place_is_refused(case):
+    """Below 7 pixels on either axis, as by the authors."""
+    image, crop = FACTS["box"][case]["img"], int(case.split("_")[1])
+    with pytest.raises(ValueError, match="high <= 0"):
+        draw_region(image, (crop, crop), 8, np.random.default_rng(0))
+
+
+def test_a_margin_of_seven_has_one_place():
+    rng = np.random.default_rng(0)
+    drawn = {draw_region((135, 135), (128, 128), 8, rng) for _ in range(20)}
+    assert drawn == {(0, 128, 0, 128)}
 
 
 def test_a_crop_that_is_the_whole_image_draws_nothing():
@@ -90,9 +104,27 @@ def test_windows_at_test(case):
     assert [list(region) for region in found] == FACTS["test_slide_boxes"][case]
 
 
+def per_scale(anchor, features, source):
+    """What the authors recorded of one scale."""
+    mask = anchor.mask(source.label, features[-1].shape[-1])
+    return {
+        "shape": list(features[-1].shape),
+        "masked": int(anchor.acted[0]),  # by the call of all scales
+        "mask": mask.int().flatten().tolist(),
+        "value": anchor(features, source).item(),
+    }
+
+
+def assert_per_scale(ours, theirs):
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        value = 0 if one["masked"] == 0 else other["value"]  # theirs logs NaN
+        assert one == {**other, "value": pytest.approx(value, rel=1e-5)}
+
+
 @pytest.fixture(scope="module")
 def distance(det):
-    """distance(case) -> the value and the gradient's norm, as the authors recorded them."""
+    """distance(case) -> the value, the gradient's norm and each scale's own record."""
 
     def measured(case):
         about = FACTS["fd"][case]
@@ -114,10 +146,14 @@ def distance(det):
             label[:, :64, :64] = 13
         seen = student.train()(image, region)
         features = [*seen.features, *seen.detail_features] if both else seen.features
-        loss = 0.005 * anchor(features, Labelled.certain(image, torch.from_numpy(label)))
+        source = Labelled.certain(image, torch.from_numpy(label))
+        loss = 0.005 * anchor(features, source)
         loss.backward()
         norms = [p.grad.double().norm() for p in student.encoder.parameters()]
-        return loss.item(), torch.stack(norms).norm().item()
+        scales = [(anchor.context if both else anchor, seen.features, source)]
+        if both:
+            scales.append((anchor.detail, seen.detail_features, cut(source, region)))
+        return loss.item(), torch.stack(norms).norm().item(), [per_scale(*one) for one in scales]
 
     return measured
 
@@ -128,18 +164,20 @@ def distance(det):
 )
 def test_feature_distance(distance, case):
     about = FACTS["fd"][case]
-    loss, norm = distance(case)
+    loss, norm, scales = distance(case)
     assert loss == pytest.approx(about["loss"], rel=1e-5)
     assert norm == pytest.approx(about["grad_norm_backbone"], rel=3e-3)
+    assert_per_scale(scales, about["per_scale"])
 
 
 @pytest.mark.notebook
 def test_a_scale_without_things_leaves_the_other_ones_gradient(distance):
     """Theirs logs NaN; ours the sum without the scale that has no cell."""
     about = FACTS["fd"]["all_crop_no_thing_in_crop"]
-    loss, norm = distance("all_crop_no_thing_in_crop")
+    loss, norm, scales = distance("all_crop_no_thing_in_crop")
     assert loss == pytest.approx(0.005 * about["per_scale"][0]["value"], rel=1e-5)
     assert norm == pytest.approx(about["grad_norm_backbone"], rel=3e-3)
+    assert_per_scale(scales, about["per_scale"])
 
 
 def learner_of(experiment):
@@ -279,16 +317,6 @@ def test_it_is_switched_on_by_its_settings_and_survives_json(smoke):
     assert on.key == smoke("hrda").key != plain.key
     again = Experiment.from_dict(json.loads(json.dumps(on.to_dict())))
     assert again == on and again.key == on.key
-
-
-def test_deeplabv2_at_stride_8_is_fused_there():
-    """Its attention is one more classifier of the last feature; parts come at stride 8."""
-    network = build_segmentor(ModelConfig("tiny_resnet", "deeplabv2"), HRDAConfig((64, 64)))
-    image = torch.zeros(1, 3, 128, 128)
-    seen = network.eval()(image, Region(8, 72, 16, 80))
-    stride = 64 // seen.detail.shape[-1]
-    assert seen.logits.shape[-2:] == (128 // stride, 128 // stride)
-    assert seen.context.shape[-1] == 64 // stride
 
 
 @pytest.mark.notebook  # trains

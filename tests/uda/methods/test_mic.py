@@ -13,9 +13,10 @@ from daformer_lib.config import DataConfig, Experiment, MICConfig, UDAConfig
 from daformer_lib.ranks import Ranks
 from daformer_lib.runs.recipes.settings import with_settings
 from daformer_lib.uda.losses import cross_entropy
-from daformer_lib.uda.method import Turn
+from daformer_lib.uda.method import Method, Turn
 from daformer_lib.uda.methods.mic import (
     MaskPlan,
+    add_mic,
     draw_keep,
     draw_mask_plan,
     enlarge,
@@ -23,7 +24,7 @@ from daformer_lib.uda.methods.mic import (
     masked_losses,
     unmasked,
 )
-from daformer_lib.uda.teacher import confidence_weight, ema_alpha
+from daformer_lib.uda.teacher import Teacher, confidence_weight, ema_alpha
 from tests.helpers.frontier import GOLDEN, jitters
 
 pytestmark = pytest.mark.numeric
@@ -39,6 +40,7 @@ MODES = {  # the authors' names
     "separatesrcaug": {"where": "source"},
     "separate": {"where": "both", "augment": False},
     "separateaug": {"where": "both"},
+    "separatesrc_source_only": {"where": "source", "augment": False},  # there is no target
 }
 
 
@@ -121,6 +123,8 @@ def turn(det):
 @pytest.mark.parametrize("mode", MODES)
 def test_what_is_masked_and_what_is_asked(turn, mode):
     made = turn(**MODES[mode])
+    if mode.endswith("source_only"):
+        made.target, made.seen = None, {}
     batch = unmasked(made, made.experiment.methods["mic"], None)
     batch = masked(batch, plan_of(f"mode/{mode}", FACTS["mode"][mode]["aug"]))
     np.testing.assert_allclose(
@@ -148,6 +152,38 @@ def test_the_loss_and_its_gradient(turn, case):
     np.testing.assert_allclose(logits.grad[:, :, ::2, ::2], theirs, rtol=1e-4, atol=1e-9)
 
 
+@pytest.mark.parametrize("weight", [1.0, 0.5])
+def test_its_weight_is_of_the_main_term_alone(turn, weight):
+    """HRDA's detail term, of 3.0, counts in full beside the fused one's 2.0."""
+    terms = {"main": torch.tensor(2.0), "detail": torch.tensor(3.0)}
+    made = turn(weight=weight)
+    made.supervise = lambda student, batch: (dict(terms), [])
+    (losses,) = masked_losses(made)
+    assert losses["masked"].item() == FACTS["loss"][f"hrda_terms/lambda{weight:g}"]["loss"]
+
+
+@pytest.mark.parametrize("case", FACTS["separate_teacher_exists"])
+def test_any_setting_of_its_own_makes_a_second_teacher(case):
+    """The first one's number, too; the authors' None is a threshold of 0."""
+    given = dict(one.split("=") for one in case.split(","))
+    memory, least = (
+        None if value == "same" else 0.0 if value == "None" else float(value)
+        for value in (given["alpha"], given["threshold"])
+    )
+    mic, uda = MICConfig(ema_decay=memory, threshold=least), UDAConfig()
+    assert (memory in (None, uda.ema_decay)) and (least in (None, 0.0, uda.threshold))
+    network = torch.nn.Linear(1, 1)
+    method = Method((), Teacher(network, uda.ema_decay))
+    add_mic(method, Experiment("mic", methods={"mic": mic}), network)
+    exists = FACTS["separate_teacher_exists"][case]
+    assert list(method.models) == ["mask_teacher"] * exists
+    assert len(method.before) == exists and len(method.objectives) == 1
+    if exists:
+        second = method.before[0].__self__
+        assert second.model is method.models["mask_teacher"] is not method.teacher.model
+        assert second.ema_decay == uda.ema_decay
+
+
 @pytest.mark.parametrize("case", FACTS["teacher"])
 def test_a_second_teacher_has_a_memory_and_a_threshold_of_its_own(case):
     """The authors' None is a threshold of 0: every pixel counts."""
@@ -161,6 +197,28 @@ def test_a_second_teacher_has_a_memory_and_a_threshold_of_its_own(case):
         average = alpha * average + (1 - alpha) * (i + 1) ** 2
         found.append(average)
     np.testing.assert_allclose(found, about["ema_when_student_is_(i+1)^2"], rtol=1e-6)
+
+
+class Sure(torch.nn.Module):
+    """A network that is sure of one class in the first quarter of the batch's pixels."""
+
+    def forward(self, image):
+        first, *others = image.new_zeros(4, image[:, 0].numel())
+        first[: len(first) // 4] = 9
+        shape = len(image), 1, *image.shape[-2:]
+        return torch.cat([one.view(shape) for one in (first, *others)], 1), []
+
+
+@pytest.mark.parametrize("cut", ["rows_top4_bottom10", "valid_mask"])
+def test_rows_and_regions_without_weight(cut):
+    """A quarter of the pixels is confident; 0 where the teacher's label counts nothing."""
+    theirs, teacher = PARTS[f"teacher/filter_{cut}"], Teacher(Sure(), 0.999)
+    images, valid = torch.zeros(2, 3, 32, 32), None
+    if cut == "valid_mask":
+        valid = tensor(PARTS["teacher/valid_mask"])[:, 0].bool()
+    rows = (4, 10) if valid is None else ()
+    weight = teacher.label(images, 0.968, *rows, valid=valid).weight
+    np.testing.assert_array_equal(weight[:, :, 0] if rows else weight, theirs)
 
 
 def test_what_is_drawn_is_the_whole_batchs_whoever_draws_it():
