@@ -34,9 +34,11 @@ LOSSES = {
     "source": ["decode.loss_seg"], "fd": ["src.loss_imnet_feat_dist"],
     "mixed": ["mix.decode.loss_seg"], "masked": ["masked.decode.loss_seg"],
 }  # fmt: skip
-# Of six iterations, each of three forward and backward passes: A stops early, B and C are whole.
-STEPS = {"A": 4, "B": 6, "C": 6}
+# An iteration takes three forward and backward passes: A stops early, B is whole, C is in the slow
+# tests.
+STEPS, WHOLE = {"A": 2, "B": 6, "C": 2}, 6
 NETWORKS = {"B": ["student", "ema", "mask_teacher"], "C": ["student", "ema"]}
+TO_THE_END = pytest.mark.parametrize("run", ["B", pytest.param("C", marks=pytest.mark.slow)])
 
 
 def facts_of(run):
@@ -66,7 +68,7 @@ def experiment_of(facts):
     return Experiment("mic", model=MODEL, data=data, uda=uda, methods={"mic": mic})
 
 
-def replayed(run, det, nudged=False):
+def replayed(run, det, steps, nudged):
     facts, gold = facts_of(run), gold_of(run)
     experiment = experiment_of(facts)
     student, imagenet = build_segmentor(MODEL), build_segmentor(MODEL)
@@ -95,13 +97,20 @@ def replayed(run, det, nudged=False):
             replay=plans_of(facts, gold, i),
         )  # fmt: skip
 
-    return frontier.run(method, student, OptimConfig(warmup_steps=3), STEPS[run], turn_of)
+    return frontier.run(method, student, OptimConfig(warmup_steps=3), steps, turn_of)
 
 
 @pytest.fixture(scope="module")
 def replay(det):
-    """replay("A", nudged=True), each made once."""
-    return functools.cache(lambda run, nudged=False: replayed(run, det, nudged))
+    """replay("A", 2), each made once."""
+    made = functools.cache(lambda run, steps, nudged: replayed(run, det, steps, nudged))
+    return lambda run, steps, nudged=False: made(run, steps, nudged)
+
+
+@pytest.fixture
+def pair(replay):
+    """To the end, as it is and from nudged weights."""
+    return lambda run: (replay(run, WHOLE), replay(run, WHOLE, nudged=True))
 
 
 def theirs_of(run):
@@ -111,7 +120,7 @@ def theirs_of(run):
 @pytest.mark.notebook  # trains
 @pytest.mark.parametrize("run", STEPS)
 def test_the_first_iterations_are_the_authors(replay, run):
-    ours = replay(run).series(frontier.WELL_CONDITIONED)
+    ours = replay(run, STEPS[run]).series(frontier.WELL_CONDITIONED)
     assert set(ours) == set(theirs_of(run))
     assert_follows(ours, theirs_of(run), tight=frontier.TIGHT)
 
@@ -121,33 +130,31 @@ def test_the_first_iterations_are_the_authors(replay, run):
 def test_the_first_labels_weights_and_images(replay, run):
     """In C the first source and the first target image are masked."""
     masked = (0, 0) if run == "C" else (0, 1)
-    frontier.assert_first_maps(replay(run), gold_of(run), masked)
+    frontier.assert_first_maps(replay(run, STEPS[run]), gold_of(run), masked)
 
 
 @pytest.mark.notebook  # trains twice
-@pytest.mark.parametrize("run", STEPS)
-def test_later_iterations_are_as_near_as_rounding_allows(replay, run):
-    frontier.assert_later(replay(run), replay(run, nudged=True), theirs_of(run))
+@TO_THE_END
+def test_later_iterations_are_as_near_as_rounding_allows(pair, run):
+    frontier.assert_later(*pair(run), theirs_of(run))
 
 
 @pytest.mark.notebook
-@pytest.mark.parametrize("run", NETWORKS)
-def test_the_last_labels_weights_and_images(replay, run):
-    frontier.assert_last_maps(replay(run), replay(run, nudged=True), gold_of(run))
+@TO_THE_END
+def test_the_last_labels_weights_and_images(pair, run):
+    frontier.assert_last_maps(*pair(run), gold_of(run))
 
 
 @pytest.mark.notebook
-@pytest.mark.parametrize("run", NETWORKS)
-def test_rates_and_first_gradients(replay, run):
-    frontier.assert_rates(replay(run), gold_of(run))
-    frontier.assert_first_gradients(replay(run), replay(run, nudged=True), gold_of(run))
+@TO_THE_END
+def test_rates_and_first_gradients(pair, run):
+    frontier.assert_rates(pair(run)[0], gold_of(run))
+    frontier.assert_first_gradients(*pair(run), gold_of(run))
 
 
 @pytest.mark.notebook
-@pytest.mark.parametrize(
-    ("run", "which"), [(run, name) for run, names in NETWORKS.items() for name in names]
-)
-def test_the_networks_at_the_end(replay, run, which):
-    pair, gold = (replay(run), replay(run, nudged=True)), gold_of(run)
-    frontier.assert_ends(*pair, gold, which)
-    frontier.assert_statistics(*pair, gold, which)
+@TO_THE_END
+def test_the_networks_at_the_end(pair, run):
+    for which in NETWORKS[run]:
+        frontier.assert_ends(*pair(run), gold_of(run), which)
+        frontier.assert_statistics(*pair(run), gold_of(run), which)
