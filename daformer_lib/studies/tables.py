@@ -244,7 +244,8 @@ def write_curves(path: Path) -> list[Path]:
             if ids:
                 series[recipes.TITLES[row]] = class_curve(path, row, ids)
         if series:
-            what = "rare classes" if not classes else ", ".join(classes)
+            scored = {of.classes[i] for i in ids}
+            what = ", ".join(c for c in classes if c in scored) or "rare classes"
             title = f"Mean IoU of {what}: mean and standard deviation over seeds"
             figure = line_chart(series, y_label="IoU (%)", title=title, dots=True)
             place = path.with_name(f"{path.stem}_{name}.png")
