@@ -157,7 +157,7 @@ def class_balanced(
             chosen = rng.choice(len(images), p=weights / weights.sum())
             if places[chosen] == len(images[chosen]):
                 rng.shuffle(images[chosen])
-                places[chosen] = len(images[chosen]) % (len(images[chosen]) - 1)
+                places[chosen] = 1 if len(images[chosen]) > 2 else 0
             image = int(images[chosen][places[chosen]])
             places[chosen] += 1
             shown += present[image]

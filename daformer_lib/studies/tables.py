@@ -233,19 +233,18 @@ CURVES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 def write_curves(path: Path) -> list[Path]:
     """Figures of rare classes and of large vehicles over training, as far as rows are there."""
-    known = {result.row: result for result in read_results(path)}
-    made = []
+    results, made = read_results(path), []
     for name, (rows, classes) in CURVES.items():
-        series = {}
-        for row in (row for row in rows if row in known):
-            of = known[row]
-            named = [i for i in of.mean_ids if of.classes[i] in classes]
-            ids = named if classes else of.rare_ids
-            if ids:
-                series[recipes.TITLES[row]] = class_curve(path, row, ids)
-        if series:
-            scored = {of.classes[i] for i in ids}
-            what = ", ".join(c for c in classes if c in scored) or "rare classes"
+        there = chosen(results, rows)
+        if not there:
+            continue
+        first = there[0]  # all rows of a file have its classes
+        scored = {first.classes[i]: i for i in first.mean_ids}
+        named = [c for c in classes if c in scored]
+        ids = [scored[c] for c in named] if classes else first.rare_ids
+        if ids:
+            series = {recipes.TITLES[of.row]: class_curve(path, of.row, ids) for of in there}
+            what = ", ".join(named) or "rare classes"
             title = f"Mean IoU of {what}: mean and standard deviation over seeds"
             figure = line_chart(series, y_label="IoU (%)", title=title, dots=True)
             place = path.with_name(f"{path.stem}_{name}.png")

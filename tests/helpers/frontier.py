@@ -39,6 +39,12 @@ def plans_of(facts, gold, i):
     return {"plan": mix, "mask": MaskPlan(keep, jitters(drawn), sigma)}
 
 
+def settings_of(about, configs):
+    """Of an entry of configs.json: the base, what it changes, and nothing that it has not."""
+    settings = configs["base"] | about["changed"]
+    return {k: v for k, v in settings.items() if k not in about["absent"]}
+
+
 def assert_settings(ours, settings):
     """What an experiment shares with all others of the authors: sizes, rates, mix and evaluation.
 

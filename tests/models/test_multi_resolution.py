@@ -24,7 +24,7 @@ from daformer_lib.models.statistics import batch_norms
 from daformer_lib.runs import recipes
 from daformer_lib.train.optim import parameter_groups
 from daformer_lib.uda.methods.hrda import branch_losses
-from tests.helpers.frontier import GOLDEN, HRDA_VARIANTS
+from tests.helpers.frontier import GOLDEN, HRDA_VARIANTS, settings_of
 from tests.helpers.rounding import assert_same_labels, forward_bound, near_ties
 
 pytestmark = pytest.mark.numeric
@@ -371,8 +371,7 @@ def test_the_attention_learns_as_fast_as_the_head(encoder, decoder, experiment):
     """Their rule goes by 'head' in the name, before 'norm': BatchNorms there decay, too."""
     configs = json.loads((GOLDEN / "configs.json").read_text(encoding="utf-8"))
     (about,) = (e for n, e in configs["experiments"].items() if n.startswith(f"MIC/{experiment}"))
-    settings = {k: v for k, v in (configs["base"] | about["changed"]).items()
-                if k not in about["absent"]}  # fmt: skip
+    settings = settings_of(about, configs)
     rate, decay = settings["optimizer.lr"], settings["optimizer.weight_decay"]
     faster = settings["optimizer.paramwise_cfg.custom_keys.head.lr_mult"]
     on_norm = settings.get("optimizer.paramwise_cfg.custom_keys.norm.decay_mult", 1)

@@ -34,10 +34,10 @@ class MicRecipe:
 
 def _recipe(
     table: int, row: str, paper: str, source: str, changes: Sequence[Changes] = FINAL,
-    model: ModelConfig = DAFORMER, **mic: Any,
+    model: ModelConfig = DAFORMER, miou: float | None = None, **mic: Any,
 ) -> MicRecipe:  # fmt: skip
     experiment = changed(f"mic_table{table}_{row}", model, *changes, {"mic": mic})
-    return MicRecipe(table, paper, source, experiment)
+    return MicRecipe(table, paper, source, experiment, miou)
 
 
 def _hidden(block: int, ratio: float) -> MicRecipe:
@@ -49,13 +49,11 @@ def _hidden(block: int, ratio: float) -> MicRecipe:
 
 
 def _on_hrda(
-    table: int, row: str, paper: str, source: str, *changes: Changes,
-    model: ModelConfig = DAFORMER, miou: float | None = None, **mic: Any,
-) -> MicRecipe:  # fmt: skip
+    table: int, row: str, paper: str, source: str, *changes: Changes, **others: Any
+) -> MicRecipe:
     """On HRDA, where blocks are twice as large."""
-    name, mask = f"mic_table{table}_{row}", {"mic": {"block": 64, **mic}}
-    experiment = changed(name, model, *FINAL, HIGH_RESOLUTION, *changes, mask)
-    return MicRecipe(table, paper, source, experiment, miou)
+    changes = (*FINAL, HIGH_RESOLUTION, *changes)
+    return _recipe(table, row, paper, source, changes, **{"block": 64, **others})
 
 
 BOTH = {"where": "both", "augment": False}  # the authors' for ACDC and Dark Zurich

@@ -10,7 +10,7 @@ from daformer_lib.runs import recipes
 from daformer_lib.runs.recipes.hrda import HRDA_RECIPES
 from daformer_lib.runs.recipes.mic import MIC_RECIPES
 from daformer_lib.specs import get_spec
-from tests.helpers.frontier import GOLDEN, assert_settings
+from tests.helpers.frontier import GOLDEN, assert_settings, settings_of
 
 CONFIGS = json.loads((GOLDEN / "configs.json").read_text(encoding="utf-8"))
 ON_HRDA = {n: r for n, r in (HRDA_RECIPES | MIC_RECIPES).items() if "hrda" in r.experiment.methods}
@@ -28,9 +28,7 @@ def theirs(recipe):
         and all(word in name for word in words)
     ]  # fmt: skip
     assert len(found) == 1, found
-    about = CONFIGS["experiments"][found[0]]
-    settings = CONFIGS["base"] | about["changed"]
-    return found[0], {k: v for k, v in settings.items() if k not in about["absent"]}
+    return found[0], settings_of(CONFIGS["experiments"][found[0]], CONFIGS)
 
 
 @pytest.mark.parametrize("name", ON_HRDA)

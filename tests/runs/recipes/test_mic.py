@@ -11,7 +11,7 @@ import pytest
 
 from daformer_lib.runs import recipes
 from daformer_lib.runs.recipes.mic import MIC_RECIPES
-from tests.helpers.frontier import GOLDEN, assert_settings
+from tests.helpers.frontier import GOLDEN, assert_settings, settings_of
 
 CONFIGS = json.loads((GOLDEN / "configs.json").read_text(encoding="utf-8"))
 WHERE = {"target": "separatetrg", "source": "separatesrc", "both": "separate"}
@@ -27,9 +27,7 @@ def theirs(source, decoder):
         name for name in CONFIGS["experiments"]
         if name.startswith(f"MIC/{number}/") and f"_{mask}_{NETWORKS[decoder]}_" in name
     ]  # fmt: skip
-    about = CONFIGS["experiments"][name]
-    settings = CONFIGS["base"] | about["changed"]
-    return {k: v for k, v in settings.items() if k not in about["absent"]}
+    return settings_of(CONFIGS["experiments"][name], CONFIGS)
 
 
 @pytest.mark.parametrize(
