@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -16,6 +16,9 @@ from daformer_lib.runs import Run
 from daformer_lib.specs import JOIN, get_spec, get_specs
 from daformer_lib.specs.common import write_common
 from daformer_lib.texts import printable
+
+if TYPE_CHECKING:
+    from daformer_lib.train.pretrain import PretrainConfig
 
 Profile = Annotated[
     Literal["smoke", "demo", "study", "small", "full"],
@@ -89,6 +92,16 @@ def prepare_with_bar(experiment: Experiment, profile: str, recheck: bool) -> Non
     """Draw or convert what an experiment learns from, where it is not there."""
     with Progress(None, "data") as bar:
         prepare(experiment.data, profile, bar, recheck)
+
+
+def pretrain_with_bar(config: PretrainConfig, folder: Path) -> None:
+    """Pretrain a tiny encoder, and write its weights and their log."""
+    from daformer_lib.train.pretrain import pretrain, save_pretrained
+
+    with Progress(config.steps, f"pretrain {config.encoder}") as bar:
+        network, log = pretrain(config, bar)
+    print(f"held-out accuracy {log[-1]['held_out_accuracy']:.1%}")
+    print(f"wrote {save_pretrained(network, config, log, folder)}")
 
 
 def runs_at(folders: Sequence[Path]) -> list[Run]:

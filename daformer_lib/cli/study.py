@@ -18,6 +18,7 @@ from daformer_lib.cli.options import (
     Source,
     Target,
     prepare_with_bar,
+    pretrain_with_bar,
     runs_at,
 )
 from daformer_lib.files import require_writable
@@ -53,7 +54,7 @@ def study(
 
     Args:
         table: main (the story of the course), or the rows of one of the paper's tables: table1,
-            table2, table4, table5, table7; what goes beyond DAFormer: mic, encoders,
+            table2, table3, table4, table5, table7; what goes beyond DAFormer: mic, encoders,
             generalisation, hd, cra; or settings: DAFormer without one of its devices, and with
             half and double of a setting. At profile full the paper's own tables.
         rows: these instead.
@@ -75,11 +76,13 @@ def study(
         cluster_options: name=value of submitit's executor, such as slurm_partition=gpu.
     """
     from daformer_lib.inference import choose_device
+    from daformer_lib.models.checkpoints.load import SHIPPED
     from daformer_lib.runs.results import STUDY
     from daformer_lib.studies.cluster import cluster_starter
     from daformer_lib.studies.notebook_runs import NotebookPlan
     from daformer_lib.studies.study import Study, Way, require_startable, train_study, write_study
     from daformer_lib.studies.tables import runs_table, study_page
+    from daformer_lib.train.pretrain import missing_priors
 
     choose_device(device)  # raises where there is no CUDA
     if device == "cpu":
@@ -98,6 +101,8 @@ def study(
         require_writable(results)
     if wanted:
         prepare_with_bar(wanted[0], profile, recheck)
+    for prior in missing_priors(one.model for one in wanted):  # table3's smaller encoders
+        pretrain_with_bar(prior, SHIPPED)
     runs, problems = train_study(asked, way, wanted)
     if results is not None and (runs or results.exists()):
         for path in write_study(asked, runs, results):

@@ -20,6 +20,7 @@ from daformer_lib.cli.options import (
     Source,
     Target,
     prepare_with_bar,
+    pretrain_with_bar,
     with_common_classes,
 )
 from daformer_lib.means import percent
@@ -142,7 +143,15 @@ def print_scores(run: Run) -> None:
 
 
 def pretrain_mini(
-    encoder: Literal["tiny_mit", "tiny_resnet", "tiny_vit"],
+    encoder: Literal[
+        "tiny_mit",
+        "tiny_mit_half",
+        "tiny_mit_quarter",
+        "tiny_resnet",
+        "tiny_resnet_half",
+        "tiny_resnet_quarter",
+        "tiny_vit",
+    ],
     strength: Literal["weak", "strong"] = "weak",
     steps: int | None = None,
     seed: int = 0,
@@ -151,21 +160,20 @@ def pretrain_mini(
     """Pretrain a tiny encoder on drawn objects: the stand-in for ImageNet.
 
     Args:
-        encoder: which network.
+        encoder: which network; half and quarter, for the study of table3, have a strong prior only.
         strength: weak, the first one, or strong: 40,000 images instead of 12,000, 9,000 steps
             instead of 2,500 (tiny_resnet: 2,000).
         steps: by default those of the strength.
         seed: of weights and drawn objects.
         folder: where the weights and their log go.
     """
-    from daformer_lib.train.pretrain import PRETRAININGS, pretrain, save_pretrained
+    from daformer_lib.train.pretrain import PRETRAININGS
 
+    if (encoder, strength) not in PRETRAININGS:
+        raise ValueError(f"{encoder} has one prior only, the strong one: --strength strong")
     config = replace(PRETRAININGS[encoder, strength], seed=seed)
     config = config if steps is None else replace(config, steps=steps)
-    with Progress(config.steps, "pretrain") as bar:
-        network, log = pretrain(config, bar)
-    print(f"held-out accuracy {log[-1]['held_out_accuracy']:.1%}")
-    print(f"wrote {save_pretrained(network, config, log, folder)}")
+    pretrain_with_bar(config, folder)
 
 
 def probe(

@@ -17,6 +17,7 @@ from daformer_lib.runs.results import read_entries, write_results
 from daformer_lib.studies.live import LiveTable
 from daformer_lib.studies.notebook_runs import NotebookPlan
 from daformer_lib.studies.tables import write_pages
+from daformer_lib.train.pretrain import missing_priors
 from daformer_lib.train.trainable import find_start, require_trainable
 
 
@@ -80,7 +81,8 @@ def require_startable(study: Study, way: Way, wanted: list[Experiment]) -> None:
     missing = {e.name: e for e in wanted if not is_finished(e, study.plan.output_dir)}
     trained_before = {e.key for e in wanted}
     for one in missing.values():  # of each row: seeds change nothing that could be wrong
-        require_trainable(one)
+        made_later = missing_priors([one.model])
+        require_trainable(one.changed(model={"pretrained": None}) if made_later else one)
         if one.train.start_from not in trained_before:
             find_start(one, run_folder(one, study.plan.output_dir))
 

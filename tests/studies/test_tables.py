@@ -87,6 +87,7 @@ def test_every_number_of_the_paper_is_one_that_the_paper_has():
         assert all(isinstance(paper_score(table, name), float) for name in rows), table
     assert paper_score("table5", "rcs") == 64.0
     assert paper_score("table1", "cnn_oracle") == papers.paper_row(1, "DeepLabV2").oracle == 72.1
+    assert paper_score("table3", "cnn_half_self_training") == 52.1  # ResNet-50
     assert paper_score("table5", "rcs_0001") is None and paper_score("main", "rcs") is None
     assert all(base in recipes.STUDIES[table] for table, base in BASES.items())
 

@@ -14,8 +14,18 @@ from daformer_lib.data.drawn.objects import OBJECT_CLASSES, draw_object
 from daformer_lib.files import read_json
 from daformer_lib.models import build_segmentor
 from daformer_lib.models.checkpoints import load
-from daformer_lib.train.pretrain import PRETRAININGS, PretrainConfig, pretrain, save_pretrained
+from daformer_lib.train.pretrain import (
+    PRETRAININGS,
+    PretrainConfig,
+    missing_priors,
+    pretrain,
+    save_pretrained,
+)
 
+SHIPPED = [
+    load.SHIPPED / load.shipped_name(encoder, "strong")
+    for encoder in ("tiny_mit", "tiny_resnet", "tiny_vit")
+]
 TINY = PretrainConfig(images=40, held_out=20, steps=2, batch_size=4, strength="strong", half=True)
 
 
@@ -31,9 +41,23 @@ def test_what_is_written_is_what_a_network_starts_from(tmp_path, monkeypatch):
     assert all(torch.equal(loaded[name], t) for name, t in encoder.state_dict().items())
 
 
-def test_both_encoders_see_the_same_images_for_as_many_steps():
-    mit, resnet = (PRETRAININGS[e, "strong"] for e in ("tiny_mit", "tiny_resnet"))
-    assert replace(mit, encoder="tiny_resnet") == resnet
+def test_every_encoder_sees_the_same_images_for_as_many_steps():
+    strong = {e: config for (e, strength), config in PRETRAININGS.items() if strength == "strong"}
+    assert {"tiny_resnet", "tiny_resnet_half", "tiny_mit_quarter"} < set(strong)
+    assert {replace(config, encoder="tiny_mit") for config in strong.values()} == {
+        strong["tiny_mit"]
+    }
+
+
+def test_a_prior_that_is_not_shipped_is_made_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(load, "SHIPPED", tmp_path)
+    half = ModelConfig("tiny_mit_half", pretrained="strong")
+    models = [half, half, ModelConfig("tiny_mit_half", pretrained=None), ModelConfig("mit_b0")]
+    assert missing_priors(models) == [PRETRAININGS["tiny_mit_half", "strong"]]
+    with pytest.raises(FileNotFoundError, match="pretrain-mini --encoder tiny_mit_half --stren"):
+        build_segmentor(half)
+    (tmp_path / "tiny_mit_half.strong.safetensors").touch()
+    assert missing_priors(models) == []
 
 
 def test_the_weak_prior_has_two_names_and_one_key():
@@ -57,9 +81,9 @@ def test_the_targets_colours_and_no_domains_style_have_a_part_in_it(monkeypatch)
         np.testing.assert_array_equal(one.mask, other.mask)
 
 
-@pytest.mark.parametrize("log", sorted(load.SHIPPED.glob("*.strong.json")), ids=lambda p: p.stem)
-def test_strong_weights_came_from_where_they_say_and_lost_nothing_by_rounding(log):
-    said = read_json(log)
+@pytest.mark.parametrize("weights", SHIPPED, ids=lambda p: p.stem)
+def test_strong_weights_came_from_where_they_say_and_lost_nothing_by_rounding(weights):
+    said = read_json(weights.with_suffix(".json"))
     config = PRETRAININGS[said["config"]["encoder"], "strong"]
     assert said["config"] == asdict(config)
     before, after = (row["held_out_accuracy"] for row in said["log"][-2:])

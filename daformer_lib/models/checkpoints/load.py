@@ -62,9 +62,13 @@ def load_pretrained(segmentor: nn.Module, pretrained: str, encoder_name: str) ->
     path = SHIPPED / shipped_name(encoder_name, PRIORS[pretrained]) if ours else Path(pretrained)
     if ours and not path.is_file():
         shipped = sorted(file.stem for file in SHIPPED.glob("*.safetensors"))
+        make = (
+            f"python -m daformer_lib pretrain-mini --encoder {encoder_name} --strength "
+            f"{PRIORS[pretrained]} makes them, in minutes; or give"
+        )
         raise FileNotFoundError(
             f"no {PRIORS[pretrained]} weights are shipped for encoder {encoder_name!r}; shipped: "
-            f"{shipped}. Give "
+            f"{shipped}. {make if encoder_name.startswith('tiny_') else 'Give'} "
             "`pretrained` the path of a weight file, or None for random weights"
         )
     if path.suffix == ".safetensors":

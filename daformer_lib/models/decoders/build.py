@@ -92,7 +92,12 @@ TINY = DecoderNumbers(
 
 
 # Encoders whose features are small enough for the tiny decoders; all others take the paper's.
-DECODER_NUMBERS = {"tiny_mit": TINY, "tiny_resnet": TINY, "tiny_vit": TINY}
+DECODER_NUMBERS = dict.fromkeys(
+    (
+        "tiny_mit", "tiny_mit_half", "tiny_mit_quarter",
+        "tiny_resnet", "tiny_resnet_half", "tiny_resnet_quarter", "tiny_vit",
+    ), TINY,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

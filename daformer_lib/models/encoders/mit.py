@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +40,10 @@ class MiTNumbers:
 
 
 _BASE = (64, 128, 320, 512)
+# Chosen for time per step on one core; at stride 32 a 128 crop would have 4x4 cells only.
+_TINY: dict[str, Any] = {
+    "depths": (1, 2, 2, 2), "heads": (1, 2, 4, 4), "conv_stem": True, "strides": (4, 8, 16, 16),
+}  # fmt: skip
 MIT: dict[str, MiTNumbers] = {
     "mit_b0": MiTNumbers((32, 64, 160, 256), (2, 2, 2, 2)),
     "mit_b1": MiTNumbers(_BASE, (2, 2, 2, 2)),
@@ -46,8 +51,10 @@ MIT: dict[str, MiTNumbers] = {
     "mit_b3": MiTNumbers(_BASE, (3, 4, 18, 3)),
     "mit_b4": MiTNumbers(_BASE, (3, 8, 27, 3)),
     "mit_b5": MiTNumbers(_BASE, (3, 6, 40, 3)),
-    # Chosen for time per step on one core; at stride 32 a 128 crop would have 4x4 cells only.
-    "tiny_mit": MiTNumbers((24, 48, 96, 128), (1, 2, 2, 2), (1, 2, 4, 4), True, (4, 8, 16, 16)),
+    "tiny_mit": MiTNumbers((24, 48, 96, 128), **_TINY),
+    # Half and a quarter of its weights, by width: Table 3 on the mini domains.
+    "tiny_mit_half": MiTNumbers((16, 32, 64, 96), **_TINY),
+    "tiny_mit_quarter": MiTNumbers((12, 24, 48, 64), **_TINY),
 }
 
 

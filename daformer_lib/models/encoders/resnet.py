@@ -49,6 +49,9 @@ RESNET: dict[str, ResNetNumbers] = {
     "resnest101": ResNetNumbers((3, 4, 23, 3), stem_width=64, **_SPLIT),
     "resnest200": ResNetNumbers((3, 24, 36, 3), stem_width=64, **_SPLIT),
     "tiny_resnet": ResNetNumbers((1, 1, 2, 2), BasicBlock, (24, 48, 96, 160), stem_width=12),
+    # Half and a quarter of its weights, by width: Table 3 on the mini domains.
+    "tiny_resnet_half": ResNetNumbers((1, 1, 2, 2), BasicBlock, (16, 36, 68, 112), stem_width=8),
+    "tiny_resnet_quarter": ResNetNumbers((1, 1, 2, 2), BasicBlock, (12, 24, 48, 80), stem_width=6),
 }
 
 

@@ -134,6 +134,15 @@ PIECES: dict[str, dict[str, Changes]] = {
         "cnn_segformer": {"model": {"encoder": "tiny_resnet", "decoder": "segformer"}},
         "mit_deeplabv3plus": {"model": {"decoder": "deeplabv3plus"}},
         "segformer": {"model": {"decoder": "segformer"}},
+        # Table 3: half and a quarter of the two encoders' weights.
+        **{
+            f"{name}_{size}": {"model": {"encoder": f"{encoder}_{size}", "decoder": decoder}}
+            for name, encoder, decoder in (
+                ("cnn", "tiny_resnet", "deeplabv2"),
+                ("mit", "tiny_mit", "segformer"),
+            )
+            for size in ("half", "quarter")
+        },
         # Whole images at test, as DAFormer sees them at this size.
         "hrda": {"hrda": {"detail_crop": (64, 64), "window": None}},
         "mic_hrda": {"mic": {}},

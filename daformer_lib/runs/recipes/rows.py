@@ -76,7 +76,7 @@ TITLES = {
 
 ROWS |= beyond.ROWS
 TITLES |= beyond.TITLES
-# Tables 1 and 2: other networks without adaptation, with it, and with the target's labels.
+# Tables 1 to 3: other networks without adaptation, with it, and with the target's labels.
 NETWORKS = {
     "cnn": "CNN",
     "danet": "DANet",
@@ -85,6 +85,10 @@ NETWORKS = {
     "cnn_segformer": "CNN with SegFormer decoder",
     "mit_deeplabv3plus": "DeepLabV3+ decoder",
     "segformer": "SegFormer decoder",
+    "cnn_half": "CNN of half the weights",
+    "cnn_quarter": "CNN of a quarter of the weights",
+    "mit_half": "SegFormer decoder on half the encoder",
+    "mit_quarter": "SegFormer decoder on a quarter of the encoder",
 }
 _THREE = ("source_only", "oracle", "self_training")
 ROWS |= {f"{n}_{row}": {"use": (n,), **ROWS[row]} for n in NETWORKS for row in _THREE}
@@ -136,6 +140,11 @@ STUDIES: dict[str, tuple[str, ...]] = {
         f"{piece}_{row}"
         for piece in ("segformer", "mit_deeplabv3plus", "cnn_segformer", "deeplabv3plus")
         for row in ("self_training", "oracle")
+    ),
+    "table3": tuple(
+        f"{piece}_{row}"
+        for piece in ("cnn_quarter", "cnn_half", "cnn", "mit_quarter", "mit_half", "segformer")
+        for row in ("source_only", "self_training", "oracle")
     ),
     "table4": (
         "segformer_no_warmup", "segformer_self_training", "self_training_no_warmup",
@@ -224,6 +233,11 @@ def _row(row: str, profile: str) -> Experiment:
     changes = _named(known, row, "row")
     pieces = PIECES.get(profile, PIECES["mini"])
     for piece in changes.get("use", ()):
+        if piece not in pieces:
+            raise KeyError(
+                f"{row} is a size of the tiny encoders, and profile {profile!r} has others; there "
+                "the paper's Table 3 has its own: full's table3_resnet50_uda, table3_mit_b3_uda"
+            )
         base = base.changed(**pieces[piece])
     if "times" in changes:
         base = _times(base, *changes["times"])

@@ -70,7 +70,9 @@ def test_strides_of_the_families(name):
     with torch.device("meta"):
         encoder = build_encoder(name)
     expected = (4, 8, 8, 8) if name in RESNET else (4, 8, 16, 32)
-    assert encoder.strides == ((4, 8, 16, 16) if name in ("tiny_mit", "tiny_vit") else expected)
+    if name.startswith(("tiny_mit", "tiny_vit")):
+        expected = (4, 8, 16, 16)
+    assert encoder.strides == expected
     assert len(encoder.channels) == 4
 
 
@@ -105,6 +107,16 @@ def test_dilated_resnet_keeps_stride_8():
 def test_tiny_encoders_are_of_one_size(name):
     count = sum(p.numel() for p in build_encoder(name).parameters())
     assert 0.9e6 < count < 1.5e6
+
+
+@pytest.mark.parametrize("name", ["tiny_mit", "tiny_resnet"])
+def test_the_sizes_of_table_3_are_a_half_and_a_quarter(name):
+    whole, half, quarter = (
+        sum(p.numel() for p in build_encoder(name + size).parameters())
+        for size in ("", "_half", "_quarter")
+    )
+    assert half / whole == pytest.approx(0.5, abs=0.01)
+    assert quarter / whole == pytest.approx(0.25, abs=0.01)
 
 
 def test_unknown_names_list_the_known_ones():

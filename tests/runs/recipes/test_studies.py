@@ -43,6 +43,17 @@ def test_networks_differ_in_nothing_but_the_network():
     )
 
 
+def test_table_3_differs_in_nothing_but_the_encoders_width():
+    for row in ("source_only", "self_training", "oracle"):
+        for small, whole in (("mit_half", "segformer"), ("cnn_quarter", "cnn")):
+            one = recipes.experiment(f"{small}_{row}", "study")
+            other = recipes.experiment(f"{whole}_{row}", "study")
+            encoder = other.model.encoder + "_" + small.partition("_")[2]
+            assert one == other.changed(name=one.name, model={"encoder": encoder})
+    with pytest.raises(KeyError, match=r"mit_half_oracle is a size .* full's table3_resnet50_uda"):
+        recipes.experiment("mit_half_oracle", "full")
+
+
 @pytest.mark.parametrize("profile", ["demo", "study", "full"])
 def test_half_and_double_are_of_what_the_profile_has(profile):
     base = recipes.experiment("daformer", profile)
