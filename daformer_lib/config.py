@@ -20,6 +20,7 @@ from daformer_lib.specs import CITYSCAPES, SPECS, source_names, stable_name
 
 T = TypeVar("T")
 Mode = Literal["source_only", "uda", "oracle"]
+ADAPTERS = ("lora", "rein")  # values of `model.tune` that add weights
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]
 FeatureDistanceOn = Literal["things", "all", "everywhere"]
 Tune = Literal["full", "frozen", "lora", "rein"]
@@ -272,6 +273,10 @@ class CRAConfig:
     def check(self, experiment: Experiment) -> None:
         """Raises ValueError where the rest of an experiment does not fit."""
         _require_uda("cra", experiment)
+        _require(
+            "hrda" not in experiment.methods,
+            "cra compares features of one scale, and hrda has two; start from a run without hrda",
+        )
         if self.step == "target":
             _require_target_alone("cra", experiment, "; or take cra.step=daformer")
 
@@ -586,7 +591,7 @@ class Experiment:
             values["data"].pop(place)
         if values["model"]["pretrained"] == "weak":  # one thing, two names
             values["model"]["pretrained"] = "shipped"
-        if values["model"]["tune"] not in ("lora", "rein"):
+        if values["model"]["tune"] not in ADAPTERS:
             values["model"].pop("lora_rank")
         if values["model"]["tune"] != "rein":
             values["model"].pop("rein_tokens")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from daformer_lib.config import Experiment
+from daformer_lib.config import ADAPTERS, Experiment
 from daformer_lib.models import build_segmentor
 from daformer_lib.runs import Run
 from daformer_lib.runs.folder import START, run_with_key
@@ -77,7 +77,7 @@ def find_start(experiment: Experiment, folder: Path, start_from: Run | None = No
 
 def require_fitting_start(experiment: Experiment, run: Run) -> None:
     """Raises ValueError unless the run is finished and its networks are like the experiment's."""
-    model, other, key = experiment.model, run.experiment.model, experiment.train.start_from
+    key = experiment.train.start_from
     if run.experiment.key != key:
         raise ValueError(
             f"{run.folder} has key {run.experiment.key}, and train.start_from says {key}; name the "
@@ -85,14 +85,23 @@ def require_fitting_start(experiment: Experiment, run: Run) -> None:
         )
     if not run.is_complete:
         raise ValueError(f"{run.folder} is not finished; train it to its end, then start from it")
-    pairs = {
-        "encoder": (other.encoder, model.encoder),
-        "decoder": (other.decoder, model.decoder),
-        "classes": (", ".join(run.classes), ", ".join(get_spec(experiment.data.target).classes)),
-    }
-    for what, (theirs, ours) in pairs.items():
-        if theirs != ours:
+    theirs = _shape(run.experiment) | {"classes": ", ".join(run.classes)}
+    classes = get_spec(experiment.data.target).classes
+    for what, ours in (_shape(experiment) | {"classes": ", ".join(classes)}).items():
+        if theirs[what] != ours:
             raise ValueError(
-                f"{run.folder} has {what} {theirs}, not {ours}: start from a run of the same "
-                "encoder, decoder and classes"
+                f"{run.folder} has {what} {theirs[what]}, not {ours}: start from a run of the same "
+                "encoder, decoder and classes, with or without adapters and HRDA as this one is"
             )
+
+
+def _shape(experiment: Experiment) -> dict[str, str]:
+    """What the names and shapes of a network's weights depend on, beside its classes."""
+    model = experiment.model
+    return {
+        "encoder": model.encoder,
+        "decoder": model.decoder,
+        "model.blocks": str(model.blocks),
+        "adapter": model.tune if model.tune in ADAPTERS else "none",
+        "HRDA": "yes" if "hrda" in experiment.methods else "no",
+    }

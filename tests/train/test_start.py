@@ -117,6 +117,12 @@ def test_what_does_not_fit_is_refused_in_a_sentence(smoke, base, tmp_path):
     other = started(smoke, "cra", base).changed(model={"encoder": "tiny_resnet"})
     with pytest.raises(ValueError, match="has encoder tiny_mit, not tiny_resnet: start from"):
         find_start(other, new, base)
+    other = started(smoke, "hrda", base)
+    with pytest.raises(ValueError, match=r"has HRDA no, not yes: start from a run of the same"):
+        find_start(other, new, base)
+    other = started(smoke, "vit_lora_rcs", base).changed(model={"encoder": "tiny_mit"})
+    with pytest.raises(ValueError, match=r"has adapter none, not lora: start from a run of the sa"):
+        find_start(other, new, base)
     wrong = smoke("cra").changed(train={"start_from": "0123abcd"})
     with pytest.raises(ValueError, match=r"and train.start_from says 0123abcd"):
         find_start(wrong, new, base)

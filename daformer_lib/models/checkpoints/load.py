@@ -162,7 +162,13 @@ def require_fit(
         has, lacks = ("", "no") if two_scales(state) else ("out", "an")
         raise ValueError(
             f"{label} is of a network with{has} HRDA, and this one has {lacks} HRDA decoder; "
-            "choose the method that it was trained with: a row with hrda, or one without"
+            "choose the method that it was trained with: a row with hrda, or one without "
+            "(evaluate-official: --hrda)"
+        )
+    if (theirs := adapter(state)) != (own := adapter(ours)):
+        raise ValueError(
+            f"{label} is of a network with adapter {theirs}, and this one has {own}; give the "
+            "model.tune that it was trained with (lora, rein; none: full or frozen)"
         )
     found = [f"{len(names)} {kind}: {_some(names)}" for kind, names in kinds.items() if names]
     if found:
@@ -175,6 +181,14 @@ def require_fit(
 def two_scales(names: Iterable[str]) -> bool:
     """Whether these are the weights of a network with HRDA, in anyone's names."""
     return any(name.startswith(("decoder.head.", "decode_head.head.")) for name in names)
+
+
+def adapter(names: Iterable[str]) -> str:
+    """What was added to a frozen ViT's weights: lora, rein or none."""
+    names = list(names)
+    if any(".rein." in name for name in names):
+        return "rein"
+    return "lora" if any(name.endswith((".lora_a", ".lora_b")) for name in names) else "none"
 
 
 def _some(names: list[str], limit: int = 8) -> str:

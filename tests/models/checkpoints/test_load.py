@@ -253,3 +253,17 @@ def test_a_checkpoint_of_another_method_is_named(training_of_mic_on_hrda):
         load_official(build_segmentor(TINY, TWO), export_official(plain))
     with pytest.raises(ValueError, match=told):
         module.load_own(networks["model"], plain.state_dict(), "the student of a run")
+
+
+def test_a_checkpoint_with_another_adapter_is_named():
+    plain, lora, rein = (
+        build_segmentor(ModelConfig("tiny_vit", "segformer", tune=tune))
+        for tune in ("full", "lora", "rein")
+    )
+    for ours, theirs, told in (
+        (plain, lora, "with adapter lora, and this one has none; give the model.tune"),
+        (lora, plain, "with adapter none, and this one has lora"),
+        (rein, lora, "with adapter lora, and this one has rein"),
+    ):
+        with pytest.raises(ValueError, match=f"a run is of a network {told}"):
+            module.load_own(ours, theirs.state_dict(), "a run")

@@ -276,6 +276,8 @@ def test_beside_daformer_every_loss_of_its_step_stays(learner):
         ("cra", {"uda": {"fd_weight": 0.1}}, "fd_weight 0.1 must be 0; or take cra.step=daformer"),
         ("cra", {"mode": "oracle"}, "mode 'oracle' does not see; take mode 'uda'"),
         ("cra", {"mic": {}}, "cra stands alone, without mic; or take cra.step=daformer"),
+        ("cra", {"hrda": {"window": None}}, "start from a run without hrda"),
+        ("cra_daformer", {"hrda": {"window": None}}, "start from a run without hrda"),
         ("distillation", {"mic": {}}, "distillation stands alone, without mic"),
         ("daformer", {"train": {"start_from": "runs/x"}}, "--start-from takes the folder itself"),
     ],

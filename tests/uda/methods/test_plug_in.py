@@ -80,7 +80,20 @@ def first_losses(experiment):
 @pytest.mark.parametrize("parts", [1, 2])
 @pytest.mark.parametrize(
     "row",
-    ["source_only", "oracle", "daformer", "mic", "cra", "cra_daformer", "distillation", "entropy"],
+    [
+        "source_only",
+        "oracle",
+        "daformer",
+        "mic",
+        "cra",
+        "cra_daformer",
+        "distillation",
+        "entropy",
+        "hrda",
+        "mic_hrda",
+        "dg",
+        "dg_style",
+    ],
 )
 def test_a_method_makes_as_many_passes_as_it_says(smoke, row, parts):
     experiment = smoke(row).changed(train={"accumulate": parts})
