@@ -86,6 +86,7 @@ class CourseReport:
     command: str
     machine: Mapping[str, str] = field(default_factory=dict)  # "CPU": "2 cores", ...
     rows: Sequence[AblationRow] = ()
+    more: Sequence[AblationRow] = ()  # other finished runs
     panels: Sequence[PanelRow] = ()
     class_iou: Mapping[str, Any] = field(default_factory=dict)  # run name -> (K,)
     rule: str = ""  # by which the images of the panels were chosen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from daformer_lib.course.chapter import TITLES, Kit, Scene
+from daformer_lib.course.conclusions import NOISE
 from daformer_lib.course.report import (
     FULL,
     SOURCE_ONLY,
@@ -25,7 +27,7 @@ from daformer_lib.course.report import (
 )
 from daformer_lib.machine import machine
 from daformer_lib.runs import Run, recipes
-from daformer_lib.runs.folder import run_folder
+from daformer_lib.runs.folder import run_folder, runs_in
 from daformer_lib.runs.papers import paper_row
 from daformer_lib.runs.results import absent_classes
 from daformer_lib.viz import denormalise
@@ -65,6 +67,7 @@ def build_report(kit: Kit, seconds: Mapping[str, float]) -> CourseReport:
         command=f"make course PROFILE={kit.profile} SEED={kit.seed}",
         machine={key: str(value) for key, value in seen.items() if value is not None},
         rows=[_ablation_row(kit, row, run) for row, run in runs.items()],
+        more=[_other_row(kit, run) for run in _other_runs(kit)],
         panels=panels,
         rule=rule,
         class_iou={TITLES[row]: run.final("student", SPLIT).iou for row, run in runs.items()},
@@ -80,15 +83,36 @@ def build_report(kit: Kit, seconds: Mapping[str, float]) -> CourseReport:
 
 
 def _ablation_row(kit: Kit, row: str, run: Run) -> AblationRow:
-    scores = run.final("student", SPLIT)
-    study = kit.study.get(row)
     table, name, column = PAPER_ROWS[row]
+    paper = getattr(paper_row(table, name), column)
+    return replace(_other_row(kit, run), paper=paper, paper_table=f"Table {table}")
+
+
+def _other_runs(kit: Kit) -> list[Run]:
+    """Of any row that the course does not report on, in the order of the rows: of the same images
+    and seed."""
+    known = [row for row in TITLES if row not in ABLATION]
+    wanted = kit.experiment("daformer")
+    found = [
+        run
+        for run in runs_in(kit.output_dir)
+        if run.name in known
+        and run.is_complete
+        and run.spec == kit.spec
+        and run.experiment.data.target == wanted.data.target
+        and run.experiment.train.seed == wanted.train.seed
+        and SPLIT in run.experiment.train.final_splits
+    ]
+    return sorted(found, key=lambda run: known.index(run.name))
+
+
+def _other_row(kit: Kit, run: Run) -> AblationRow:
+    scores, study = run.final("student", SPLIT), kit.study.get(run.name)
+    steps, usual = run.experiment.train.steps, recipes.PROFILES[kit.profile].train.steps
     return AblationRow(
-        name=TITLES[row],
+        name=TITLES[run.name] + (f", {steps} steps" if steps != usual else ""),
         live=100 * scores.miou(),
         study=None if study is None else study.miou.tolist(),
-        paper=getattr(paper_row(table, name), column),
-        paper_table=f"Table {table}",
         live_rare=100 * scores.miou(kit.spec.rare),
         live_right=100 * scores.accuracy,
     )
@@ -181,7 +205,7 @@ def _notes(kit: Kit, runs: dict[str, Run]) -> list[str]:
     """What a reader must know about these numbers, and what did not show."""
     steps = recipes.PROFILES[kit.profile].train.steps
     notes = [
-        f"One seed of {steps} steps with a tiny network: differences under about 3 points are "
+        f"One seed of {steps} steps with a tiny network: differences under {NOISE} points are "
         "noise between seeds.",
         "All images were drawn by this kit; no pixel comes from a real data set.",
     ]

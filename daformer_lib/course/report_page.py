@@ -51,6 +51,7 @@ def render(report: CourseReport) -> str:
         theme=theme_css(_marks(report)),
         headline=headline(report.rows),
         rows=_table(report.rows),
+        more=_table(report.more),
         panels=[_panel(row, runs, report.spec) for row in report.panels],
         legend=_legend(report.panels, report.spec),
         classes=_classes(report),

@@ -21,7 +21,7 @@ WRONG = {"daformer": 16, "oracle": 0}  # pixels of each image; source-only: 16 m
 class MadeUpRun:
     """A run that was never trained: its row is the beginning of its folder's name."""
 
-    findings = ()
+    findings, is_complete = (), True
 
     def __init__(self, folder):
         self.folder = folder
@@ -97,3 +97,19 @@ def test_the_ways_on_are_those_that_are_there(kit):
         "&#34;", '"'
     )
     assert "minicityscapes, val at each evaluation" in page
+
+
+def test_other_finished_runs_of_the_folder_have_a_table_of_their_own(kit, monkeypatch):
+    """Of any method, on the same images with the same seed; the rest is not the course's."""
+    names = ("mic", "short_memory", "daformer", "hd_low", "dg", "cra")
+    runs = {name: MadeUpRun(kit.output_dir / f"{name}-seed0-x") for name in names}
+    runs["dg"].experiment = runs["dg"].experiment.changed(train={"seed": 1})
+    runs["cra"].experiment = runs["cra"].experiment.changed(train={"steps": 7})
+    monkeypatch.setattr(report_data, "runs_in", lambda folder: list(runs.values()))
+    report = report_data.build_report(kit, {})
+    assert [row.name for row in report.more] == ["short memory", "DAFormer + MIC", "CRA, 7 steps"]
+    assert report.more[0].paper is None and report.more[0].live == report.rows[0].live
+    page = render(report)
+    assert page.count("<h3>Other finished runs in this folder</h3>") == 1
+    monkeypatch.setattr(report_data, "runs_in", lambda folder: [])
+    assert "Other finished runs" not in render(report_data.build_report(kit, {}))
