@@ -1,8 +1,8 @@
 """A run of the authors' MIC or HRDA replayed, and all that they recorded of it (golden_frontier).
 
-Tolerances: while training is well conditioned, fixed ones. After that, APART times the distance of
-two runs of ours that start one unit in the last place apart, and at least what the authors' code
-differs from itself with other kernels (the files' README).
+Tolerances: while training is well conditioned, fixed ones (TIGHT). After that, APART times the
+distance of two runs of ours that start one unit in the last place apart, and at least what the
+authors' code differs from itself with other kernels (LATER; the files' README).
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ TIGHT = {
     "ema": 1e-6, "mask_teacher": 1e-6, "share": 2e-4, "weight": 2e-4, "classes": 2e-4,
 }  # fmt: skip
 LOSSES = ("source", "detail", "context", "fd", "mixed", "masked")
+# README: with other kernels the authors' losses differ from themselves by 5e-4 at the last
+# iteration, which is this share of the largest of them, 4.9.
+LATER = TIGHT | {name: max(TIGHT[name], 1e-4) for name in LOSSES}
 COLOUR = 2e-4  # of jittered images, as in tests/uda/test_parity.py: hue is a ratio of differences
 LABELS = 5e-4  # README: share of labels that may differ at the last iteration
 NORM, MOVED, NOISE_NORM, BUFFER = 2e-6, 1.5e-3, 1e-4, 3e-5  # README: at the end
@@ -164,7 +167,8 @@ def assert_later(found, other, theirs):
     """Every iteration, the later ones as near as two runs of ours are; which still means much."""
     ours = found.series()
     spread = distances(other.series(), ours)
-    assert_follows(ours, theirs, spread, TIGHT, WELL_CONDITIONED)
+    assert_follows(found.series(WELL_CONDITIONED), theirs, tight=TIGHT)
+    assert_follows(ours, theirs, spread, LATER, WELL_CONDITIONED)
     assert APART * max(apart.max() for name, apart in spread.items() if name in LOSSES) < 0.02
 
 

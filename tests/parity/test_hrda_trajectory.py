@@ -39,8 +39,11 @@ from tests.parity.replay import CLASSES, MODEL, assert_follows, det_state
 
 pytestmark = pytest.mark.numeric
 
-# Of L all three iterations, of the others two of four: a pass at two scales takes its time.
-STEPS = {"H": 2, "L": 3, "M": 2}
+# A pass at two scales takes its time: L is whole, H and M are in the slow tests.
+STEPS, WHOLE = {"H": 2, "L": 3, "M": 2}, {"H": 4, "L": 3, "M": 4}
+TO_THE_END = pytest.mark.parametrize(
+    "run", ["L", *(pytest.param(run, marks=pytest.mark.slow) for run in "HM")]
+)
 SOURCE = {
     "source": "decode.loss_seg", "detail": "decode.hr.loss_seg", "context": "decode.lr.loss_seg",
     "fd": "src.loss_imnet_feat_dist",
@@ -127,30 +130,31 @@ def turn_of(facts, gold, experiment, student, method, det, i):
     )  # fmt: skip
 
 
-def replayed(run, det, nudged=False):
+def replayed(run, det, steps, nudged):
     facts, gold = facts_of(run), gold_of(run)
     experiment, optim = experiment_of(facts), OptimConfig(warmup_steps=facts["warmup"])
     student, method = built(facts, experiment, det, nudged)
     shown = lambda i: turn_of(facts, gold, experiment, student, method, det, i)
-    return frontier.run(method, student, optim, STEPS[run], shown)
+    return frontier.run(method, student, optim, steps, shown)
 
 
 @pytest.fixture(scope="module")
 def replay(det):
-    """replay("L", nudged=True), each made once."""
-    return functools.cache(lambda run, nudged=False: replayed(run, det, nudged))
+    """replay("L", 3), each made once."""
+    made = functools.cache(lambda run, steps, nudged: replayed(run, det, steps, nudged))
+    return lambda run, steps, nudged=False: made(run, steps, nudged)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pair(replay):
-    """L as it is, and from nudged weights."""
-    return replay("L"), replay("L", nudged=True)
+    """To the end, as it is and from nudged weights."""
+    return lambda run: (replay(run, WHOLE[run]), replay(run, WHOLE[run], nudged=True))
 
 
 @pytest.mark.notebook  # trains
 @pytest.mark.parametrize("run", STEPS)
 def test_the_first_iterations_are_the_authors(replay, run):
-    ours = replay(run).series(frontier.WELL_CONDITIONED)
+    ours = replay(run, STEPS[run]).series(frontier.WELL_CONDITIONED)
     assert set(ours) == set(theirs_of(run))
     assert_follows(ours, theirs_of(run), tight=frontier.TIGHT)
 
@@ -158,27 +162,31 @@ def test_the_first_iterations_are_the_authors(replay, run):
 @pytest.mark.notebook
 @pytest.mark.parametrize("run", STEPS)
 def test_the_first_labels_weights_and_images(replay, run):
-    frontier.assert_first_maps(replay(run), gold_of(run))
+    frontier.assert_first_maps(replay(run, STEPS[run]), gold_of(run))
 
 
 @pytest.mark.notebook  # trains twice
-def test_later_iterations_are_as_near_as_rounding_allows(pair):
-    frontier.assert_later(*pair, theirs_of("L"))
+@TO_THE_END
+def test_later_iterations_are_as_near_as_rounding_allows(pair, run):
+    frontier.assert_later(*pair(run), theirs_of(run))
 
 
 @pytest.mark.notebook
-def test_the_last_labels_weights_and_images(pair):
-    frontier.assert_last_maps(*pair, gold_of("L"))
+@TO_THE_END
+def test_the_last_labels_weights_and_images(pair, run):
+    frontier.assert_last_maps(*pair(run), gold_of(run))
 
 
 @pytest.mark.notebook
-def test_rates_and_first_gradients(pair):
-    frontier.assert_rates(pair[0], gold_of("L"))
-    frontier.assert_first_gradients(*pair, gold_of("L"))
+@TO_THE_END
+def test_rates_and_first_gradients(pair, run):
+    frontier.assert_rates(pair(run)[0], gold_of(run))
+    frontier.assert_first_gradients(*pair(run), gold_of(run))
 
 
 @pytest.mark.notebook
+@TO_THE_END
 @pytest.mark.parametrize("which", ["student", "ema"])
-def test_the_networks_at_the_end(pair, which):
-    frontier.assert_ends(*pair, gold_of("L"), which)
-    frontier.assert_statistics(*pair, gold_of("L"), which)
+def test_the_networks_at_the_end(pair, run, which):
+    frontier.assert_ends(*pair(run), gold_of(run), which)
+    frontier.assert_statistics(*pair(run), gold_of(run), which)

@@ -34,11 +34,14 @@ LOSSES = {
     "source": ["decode.loss_seg"], "fd": ["src.loss_imnet_feat_dist"],
     "mixed": ["mix.decode.loss_seg"], "masked": ["masked.decode.loss_seg"],
 }  # fmt: skip
-# An iteration takes three forward and backward passes: A stops early, B is whole, C is in the slow
-# tests.
+# An iteration takes three forward and backward passes: B is whole, A and C are in the slow tests.
 STEPS, WHOLE = {"A": 2, "B": 6, "C": 2}, 6
-NETWORKS = {"B": ["student", "ema", "mask_teacher"], "C": ["student", "ema"]}
-TO_THE_END = pytest.mark.parametrize("run", ["B", pytest.param("C", marks=pytest.mark.slow)])
+NETWORKS = {
+    "A": ["student", "ema"], "B": ["student", "ema", "mask_teacher"], "C": ["student", "ema"],
+}  # fmt: skip
+TO_THE_END = pytest.mark.parametrize(
+    "run", ["B", *(pytest.param(run, marks=pytest.mark.slow) for run in "AC")]
+)
 
 
 def facts_of(run):
