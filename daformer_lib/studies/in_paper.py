@@ -60,11 +60,12 @@ IN_PAPER: dict[str, dict[str, tuple[str, papers.Column]]] = {
         "rcs": ("RCS, T = 0.01", "uda"),
         "fd_everywhere": ("FD, all classes", "uda"),
         "fd": ("FD, things", "uda"),
+        "short_memory": ("RCS + FD", "uda"),
         "daformer": ("RCS + FD + crop and alpha", "uda"),
     },
     "table7": {
         "decoder_segformer": ("SegFormer, 768 channels", "uda"),
-        "decoder_segformer256": ("SegFormer, 256 channels", "uda"),
+        "decoder_daformer_conv1": ("SegFormer, 256 channels", "uda"),
         "decoder_upernet512": ("UPerNet, 512 channels", "uda"),
         "decoder_upernet256": ("UPerNet, 256 channels", "uda"),
         "decoder_isa_fusion": ("ISA fusion", "uda"),

@@ -122,6 +122,12 @@ def runs_table(runs: Sequence[Run], table: str, split: str) -> str:
     return "\n".join([lines, *absent_classes(runs, split=split)])
 
 
+UNEQUAL = (
+    "Rows of this page have different seeds: a change is over those that both rows have, so it "
+    "need not be the difference of the two means.\n"
+)
+
+
 def study_page(path: Path, table: str, rows: Sequence[str], split: str, command: str) -> str:
     """Everything about a table: rows, classes, machines, time."""
     results = chosen(read_results(path, f"student/{split}"), rows)
@@ -140,6 +146,7 @@ def study_page(path: Path, table: str, rows: Sequence[str], split: str, command:
             "deviation over seeds. Changes are paired by seed; *tied*: within two standard errors "
             "of no change. The paper's numbers are of other data and networks.\n",
             lines_table(study_lines(results, table)),
+            *([UNEQUAL] if len({r.seeds for r in results}) > 1 else []),
             *([f"Not run yet: {', '.join(missing)}.\n"] if missing else []),
             *_fewer_classes(results),
             "IoU by class, mean over seeds (rare classes in bold):\n",

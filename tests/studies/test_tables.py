@@ -2,6 +2,8 @@
 
 import csv
 import io
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from daformer_lib.runs.results import RowResult
 from daformer_lib.specs import CITYSCAPES_CLASSES, RARE, SYNTHIA_13, SYNTHIA_16
 from daformer_lib.studies.in_paper import BASES, IN_PAPER, paper_score
 from daformer_lib.studies.tables import (
+    UNEQUAL,
     lines_table,
     made_of,
     oracle_of,
@@ -21,6 +24,7 @@ from daformer_lib.studies.tables import (
     write_pages,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
 MACHINE = {"system": "Linux", "processor": "one", "gpu": None}
 
 
@@ -147,3 +151,33 @@ def test_a_page_from_synthia_has_the_means_over_sixteen_and_thirteen_classes(tmp
     assert "| source_only | 2 | 26.2 ± 0.0 |" in page  # (13 * 30 + 3 * 10) / 16
     assert "Means are over 16 classes, without terrain, truck, train; over the 13" in page
     assert "they are source_only 30.0 ± 0.0." in page
+
+
+def committed_pages():
+    """Of `study`: page, its file of results, its command."""
+    for page in sorted((ROOT / "results").glob("*.md")):
+        first = page.read_text(encoding="utf-8").split("\n")[2]
+        if first.startswith("`python -m daformer_lib study "):
+            stems = [p for p in (ROOT / "results").glob("*.json") if page.stem.startswith(p.stem)]
+            yield page, max(stems, key=lambda path: len(path.stem)), first.strip("`")
+
+
+@pytest.mark.parametrize(("page", "results", "command"), committed_pages(), ids=str)
+def test_a_committed_page_is_what_its_results_say(page, results, command):
+    words = shlex.split(command)[4:]
+    options, name = {"": []}, ""
+    for word in words:
+        name = word if word.startswith("--") else name
+        options.setdefault(name, []).extend([] if word == name else [word])
+    (table,) = options[""]
+    rows = options.get("--rows") or recipes.study_rows(table, "study")
+    assert page.read_text(encoding="utf-8") == study_page(results, table, rows, "test", command)
+
+
+def test_a_page_of_unequal_seeds_says_so(tmp_path):
+    rows = {"self_training": [40, 42, 44], "rcs": [50, 51]}
+    page = study_page(results_file(tmp_path / "x.json", rows), "table5", [*rows], "test", "x")
+    assert UNEQUAL in page and "| rcs | 2 | 50.5 ± 0.7 | self_training | +9.5 ± 0.5 |" in page
+    rows["rcs"].append(52)
+    page = study_page(results_file(tmp_path / "x.json", rows), "table5", [*rows], "test", "x")
+    assert UNEQUAL not in page

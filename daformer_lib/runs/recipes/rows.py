@@ -103,10 +103,11 @@ TITLES |= {
     for row in beyond.VIT_ROWS
     for vit, (title, _) in beyond.VITS.items()
 }
-# Table 7: DAFormer's training on other decoders, and what these can do with the target's labels.
+# Table 7: DAFormer's training on other decoders. The paper's SegFormer with 256 channels is
+# `daformer_conv1`; `segformer256` is ours.
 DECODER_ROWS = (
-    "segformer", "segformer256", "upernet512", "upernet256", "isa_fusion", "context_f4",
-    "daformer_no_dsc",
+    "segformer", "daformer_conv1", "segformer256", "upernet512", "upernet256", "isa_fusion",
+    "context_f4", "daformer_no_dsc",
 )  # fmt: skip
 ROWS |= {f"decoder_{d}": {"use": ("rcs", "fd"), "model": {"decoder": d}} for d in DECODER_ROWS}
 TITLES |= {f"decoder_{d}": f"DAFormer with decoder {d}" for d in DECODER_ROWS}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from daformer_lib.runs import recipes
+from daformer_lib.runs.recipes.paper import PAPER_RECIPES
+from daformer_lib.studies.in_paper import IN_PAPER
 
 
 @pytest.mark.parametrize("table", recipes.STUDIES)
@@ -41,6 +43,16 @@ def test_networks_differ_in_nothing_but_the_network():
         other.changed(name=plain.name, model={"encoder": "tiny_mit", "decoder": "daformer"})
         == plain
     )
+
+
+def test_a_row_of_table_7_beside_the_papers_has_its_decoder():
+    for row, (name, _) in IN_PAPER["table7"].items():
+        (theirs,) = {
+            recipe.experiment.model.decoder
+            for recipe in PAPER_RECIPES.values()
+            if (recipe.table, recipe.paper) == (7, name)
+        }
+        assert recipes.experiment(row, "study").model.decoder == theirs
 
 
 def test_table_3_differs_in_nothing_but_the_encoders_width():
