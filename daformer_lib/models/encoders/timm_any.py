@@ -6,6 +6,7 @@ import timm
 from torch import Tensor, nn
 
 from daformer_lib.models.encoders.normalisation import renormalised
+from daformer_lib.models.encoders.vit import FAMILIES
 from daformer_lib.texts import nearest
 
 
@@ -26,7 +27,9 @@ class TimmEncoder(nn.Module):
         if len(self.channels) < 4:
             raise ValueError(
                 f"encoder timm:{name} has {len(self.channels)} features, the decoders read four; "
-                "choose a model with four stages, such as timm:convnext_tiny"
+                "choose a model with four stages, such as timm:convnext_tiny, or a plain ViT of "
+                f"timm's modules {', '.join(FAMILIES)}, such as "
+                "timm:vit_small_patch14_reg4_dinov2.lvd142m"
             )
         own = self.body.pretrained_cfg  # also of a model without weights
         self.mean, self.std = tuple(own["mean"]), tuple(own["std"])

@@ -1,5 +1,7 @@
 """The encoders' contract: four features whose channels and strides are known beforehand."""
 
+import re
+
 import pytest
 import timm
 import torch
@@ -126,6 +128,12 @@ def test_unknown_names_list_the_known_ones():
         build_encoder("mit_b6")
 
 
-def test_a_timm_model_with_too_few_features_is_refused():
-    with torch.device("meta"), pytest.raises(ValueError, match="the decoders read four"):
-        build_encoder("timm:xcit_nano_12_p16_224")
+@pytest.mark.parametrize("name", ["xcit_nano_12_p16_224", "beit_base_patch16_224"])
+def test_a_timm_model_with_too_few_features_is_refused(name):
+    """Also a plain ViT of another module than those that are taken, and both ways out help."""
+    says = "the decoders read four; .*four stages, such as (.*), or a plain ViT of .*, such as (.*)"
+    with torch.device("meta"), pytest.raises(ValueError, match=says) as found:
+        build_encoder(f"timm:{name}")
+    with torch.device("meta"):
+        for other in re.search(says, str(found.value)).groups():
+            assert len(build_encoder(other).channels) == 4
