@@ -20,10 +20,10 @@ SECTIONS = {  # title -> pages in order, without endings; "name <page>" gives on
     "The method": ["docs/method/parity", "docs/method/*"],
     "Results": [
         "docs/studies/what-it-shows",
-        "The study: three seeds <results/mini_study>",
+        "The study <results/mini_study>",
         "The study, as the paper's Table 5 <results/mini_study_table5>",
         "Eight decoders, as its Table 7 <results/mini_study_1500_table7>",
-        "The course's runs: one seed <results/demo_study>",
+        "The course's runs <results/demo_study>",
         "results/CLAIMS",
         "results/*",
         "docs/studies/*",
