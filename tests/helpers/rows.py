@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from daformer_lib.runs import recipes
 
+MINI = ("smoke", "demo", "study")  # profiles of the tiny encoders
+# Rows of their smaller sizes, which the other profiles do not have.
+SIZES = [
+    row
+    for row in recipes.ROWS
+    if row.startswith(("cnn_half", "cnn_quarter", "mit_half", "mit_quarter"))
+]
+
 
 def one_of_each_network() -> list[str]:
     found = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from daformer_lib.files import read_json
 from daformer_lib.runs import claims, recipes
 from daformer_lib.runs.claims import CLAIMS, Effect, Pair, effect, miou
 from daformer_lib.runs.results import RowResult, read_results
@@ -108,3 +109,16 @@ def test_a_cause_is_said_beside_the_verdict():
         == known
         <= set(claims.read_if_there(RESULTS / claims.CAUSES))
     )
+
+
+def test_chapter_06_shows_the_committed_page():
+    """Its output, executed when the results were others, would contradict the chapter's text."""
+    chapter = read_json(RESULTS.parent / "notebooks" / "06_daformer.ipynb")
+    shown = [
+        "".join(output["data"]["text/markdown"])
+        for cell in chapter["cells"]
+        for output in cell.get("outputs", [])
+        if "text/markdown" in output.get("data", {})
+    ]
+    (page,) = [text for text in shown if text.startswith("# What the paper claims")]
+    assert page.strip() == (RESULTS / "CLAIMS.md").read_text(encoding="utf-8").strip()
