@@ -7,7 +7,7 @@ import pytest
 from daformer_lib.config import DataConfig, Experiment, ModelConfig, OptimConfig, UDAConfig
 from daformer_lib.models import build_segmentor
 from daformer_lib.runs import recipes
-from tests.helpers.rows import MINI, SIZES, one_of_each_network
+from tests.helpers.rows import SIZES, one_of_each_network
 
 MINI = ("smoke", "demo", "study")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from daformer_lib.runs import recipes
 
-MINI = ("smoke", "demo", "study")  # profiles of the tiny encoders
-# Rows of their smaller sizes, which the other profiles do not have.
+# Rows of the smaller tiny encoders, which the profiles small and full do not have.
 SIZES = [
     row
     for row in recipes.ROWS
