@@ -42,7 +42,7 @@ lab: $(STAMP)  ## the notebooks in JupyterLab, on this machine only
 
 test: check  ## what must pass: check, then every notebook by nbval and papermill
 	$(NBVAL) notebooks
-	$(RUN) -m pytest tests -m "notebook and not slow and not soak" -n 2 --dist loadscope
+	$(RUN) -m pytest tests -m "notebook and not slow and not soak" -n 2 --dist loadscope --durations 10
 
 check: $(STAMP)  ## before a commit: lint, layers, fast tests
 	$(RUN) -m ruff check .
