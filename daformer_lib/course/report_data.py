@@ -89,18 +89,18 @@ def _ablation_row(kit: Kit, row: str, run: Run) -> AblationRow:
 
 
 def _other_runs(kit: Kit) -> list[Run]:
-    """Of any row that the course does not report on, in the order of the rows: of the same images
+    """Of any row that the course does not report on, in the order of the rows: of the same domains
     and seed."""
     known = [row for row in TITLES if row not in ABLATION]
-    wanted = kit.experiment("daformer")
+    course = kit.experiment("daformer")
     found = [
         run
         for run in runs_in(kit.output_dir)
         if run.name in known
         and run.is_complete
-        and run.spec == kit.spec
-        and run.experiment.data.target == wanted.data.target
-        and run.experiment.train.seed == wanted.train.seed
+        and run.experiment.data.source == course.data.source
+        and run.experiment.data.target == course.data.target
+        and run.experiment.train.seed == course.train.seed
         and SPLIT in run.experiment.train.final_splits
     ]
     return sorted(found, key=lambda run: known.index(run.name))

@@ -12,6 +12,7 @@ from daformer_lib.course.report_page import render
 from daformer_lib.evaluate import Scores
 from daformer_lib.runs import recipes
 from daformer_lib.specs import get_spec
+from daformer_lib.viz import for_learners
 
 SPEC = get_spec("minicityscapes")
 TRUTH = np.zeros((8, 16), np.uint8)
@@ -59,7 +60,8 @@ def kit(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "00_domain_gap.ipynb").write_text("{}")
     return SimpleNamespace(
-        spec=SPEC, profile="smoke", seed=0, target=SPEC.name, output_dir=tmp_path, study={},
+        spec=for_learners(SPEC),  # other colours than a run's own spec has
+        profile="smoke", seed=0, target=SPEC.name, output_dir=tmp_path, study={},
         experiment=lambda row: recipes.experiment(row, "smoke", 0), scenes=scenes, predict=predict,
         dataset=lambda domain, split: range(8),
     )  # fmt: skip
