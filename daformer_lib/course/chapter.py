@@ -26,7 +26,7 @@ from daformer_lib.evaluate import predict
 from daformer_lib.inference import load_network
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run, recipes
-from daformer_lib.runs.batch import run_all
+from daformer_lib.runs.batch import JOBS, run_all
 from daformer_lib.runs.places import project_root, results
 from daformer_lib.runs.recipes import TITLES
 from daformer_lib.runs.recipes.lengths import length_settings
@@ -94,10 +94,10 @@ class Kit:
         """Runs by row name; those that are missing are trained now, two at a time."""
         return dict(zip(rows, self.trained(*(self.experiment(row) for row in rows))))
 
-    def trained(self, *experiments: Experiment) -> list[Run]:
-        """Runs of any experiments, two at a time where they are missing."""
+    def trained(self, *experiments: Experiment, jobs: int = JOBS) -> list[Run]:
+        """Runs of any experiments, `jobs` at a time where they are missing."""
         with Progress(None, "train") as bar:
-            return run_all(experiments, self.output_dir, report=bar, begun=note_data)
+            return run_all(experiments, self.output_dir, jobs, report=bar, begun=note_data)
 
     def network(self, run: Run, model: str = "student") -> nn.Module:
         """The trained network of a run, in eval mode; model is "student" or "teacher"."""
