@@ -97,12 +97,32 @@ def test_a_claim_that_does_not_show_is_explained_below():
     assert "- **Feature distance on things helps.** (not run): not investigated." in page
 
 
+def test_spread_and_effect_are_said_beside_the_means():
+    rows = {
+        "self_training": row("self_training", 30, 31, 32),
+        "rcs": row("rcs", 33, 33, 36, 90),  # a seed of one row only counts nowhere
+    }
+    (line,) = [
+        text
+        for text in claims.claims_page(rows, "x.json").splitlines()
+        if "Rare Class Sampling helps." in text and text.startswith("|")
+    ]
+    assert "| 31.0 ± 1.0 → 34.0 ± 1.7 | +3.0 ± 0.6 | +5.2 | 3 | **shown** |" in line
+    assert Effect(30, 31, 1, 0.0, 3).in_errors == np.inf
+
+
+def test_each_claim_has_a_cause_that_was_measured_or_counted():
+    for claim in CLAIMS:
+        assert bool(claim.cause) != bool(claim.counted), claim.sentence
+
+
 def test_a_cause_is_said_beside_the_verdict():
     claim = next(claim for claim in CLAIMS if claim.cause == "warmup")
     assert claims.cause_of(claim, {"warmup": {"there": True}}) == "there"
     assert claims.cause_of(claim, {"warmup": {"there": False}}) == "**not there**"
     assert claims.cause_of(claim, {}) == "not measured"
     assert claims.cause_of(replace(claim, cause=""), {}) == "–"
+    assert claims.cause_of(replace(claim, cause="", counted="hardly there"), {}) == "*hardly there*"
     known = {"feature_distance", "warmup", "architecture", "context"}
     assert (
         {claim.cause for claim in CLAIMS} - {""}
