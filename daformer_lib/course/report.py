@@ -90,6 +90,7 @@ class CourseReport:
     panels: Sequence[PanelRow] = ()
     class_iou: Mapping[str, Any] = field(default_factory=dict)  # run name -> (K,)
     rule: str = ""  # by which the images of the panels were chosen
+    shipped: str = ""  # the title of the labels that are not of this run, if there are some
     runs: Sequence[RunDetail] = ()
     curve_split: str = ""  # of the scores over training
     ways: Sequence[Way] = ()

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from daformer_lib.course.chapter import TITLES, Kit, Scene
 from daformer_lib.course.conclusions import NOISE
@@ -25,6 +26,8 @@ from daformer_lib.course.report import (
     places,
     right_share,
 )
+from daformer_lib.evaluate import predict
+from daformer_lib.inference.finished import open_finished
 from daformer_lib.machine import machine
 from daformer_lib.runs import Run, recipes
 from daformer_lib.runs.folder import run_folder, runs_in
@@ -34,6 +37,8 @@ from daformer_lib.viz import denormalise
 
 ABLATION = ("source_only", "self_training", "rcs", "fd", "daformer", "oracle")
 PANELS = ("source_only", "self_training", "daformer", "oracle")
+SHIPPED = "daformer"  # of the finished networks that come with the kit
+SHIPPED_TITLE = f"{TITLES[SHIPPED]}, finished (comes with the kit)"
 MOST = 60  # images that are put in order; of a larger split that many, evenly spaced
 COMPARISON, NOTEBOOKS = "comparison.html", "notebooks"  # beside the report
 # Where the paper has the number of a row: table, name there, column.
@@ -70,6 +75,7 @@ def build_report(kit: Kit, seconds: Mapping[str, float]) -> CourseReport:
         more=[_other_row(kit, run) for run in _other_runs(kit)],
         panels=panels,
         rule=rule,
+        shipped=SHIPPED_TITLE if any(SHIPPED_TITLE in row.labels for row in panels) else "",
         class_iou={TITLES[row]: run.final("student", SPLIT).iou for row, run in runs.items()},
         runs=[_detail(kit, row, run) for row, run in runs.items()],
         curve_split=CURVE_SPLIT,
@@ -127,6 +133,10 @@ def _panels(kit: Kit, runs: dict[str, Run]) -> tuple[list[PanelRow], str]:
     shown = places(after - before)
     chosen = [scenes[i] for i in shown]
     labels = {TITLES[row]: kit.predict(run, chosen) for row, run in runs.items()} if shown else {}
+    if shown and _knows_the_finished_network(kit):
+        images = torch.stack([scene.image for scene in chosen])
+        label, _ = predict(open_finished(SHIPPED).network.eval(), images)
+        labels[SHIPPED_TITLE] = label.byte().numpy()
     panels = [
         PanelRow(
             scene.stem.split("/")[-1],
@@ -143,6 +153,12 @@ def _panels(kit: Kit, runs: dict[str, Run]) -> tuple[list[PanelRow], str]:
         f"{SOURCE_ONLY}; shown are the first, the last, the one in the middle and the two at the "
         "quarters. Nobody picked them."
     )
+
+
+def _knows_the_finished_network(kit: Kit) -> bool:
+    """Whether the course's domains are those that it was trained on."""
+    data = kit.experiment(SHIPPED).data
+    return (data.source, data.target) == ("minigta", open_finished(SHIPPED).spec.name)
 
 
 def _right(kit: Kit, run: Run, scenes: list[Scene], at_once: int = 10) -> np.ndarray:

@@ -46,6 +46,8 @@ class MadeUpRun:
 def kit(tmp_path, monkeypatch):
     """Eight images; source-only has 0, 16, 32, ... wrong pixels, DAFormer 16 in each."""
     monkeypatch.setattr(report_data, "Run", MadeUpRun)
+    all_road = lambda network, images: (torch.zeros(len(images), 8, 16), None)
+    monkeypatch.setattr(report_data, "predict", all_road)  # the images are too small for a network
 
     def scenes(domain, split, indices):
         return [Scene(f"town/{i}", torch.zeros(3, 8, 16), TRUTH) for i in indices]
@@ -72,9 +74,26 @@ def test_pictures_stand_at_their_places_and_have_the_oracle(kit):
     assert [row.name for row in report.panels] == ["7", "5", "3", "2", "0"]
     assert report.panels[0].why == "the best gain: +75.0 points"  # 16 of 128 in place of 112
     assert report.panels[-1].why == "the largest loss: -12.5 points"
-    assert list(report.panels[0].labels) == ["source-only", "self-training", "DAFormer", "oracle"]
+    assert list(report.panels[0].labels) == [
+        "source-only", "self-training", "DAFormer", "oracle", report.shipped,
+    ]  # fmt: skip
     assert report.rule.startswith("All 8 images were put in order")
     assert report.rows[0].live_right == pytest.approx(100 * 57 / 58)
+
+
+def test_the_network_that_comes_with_the_kit_is_told_from_the_run(kit):
+    report = report_data.build_report(kit, {})
+    assert report.shipped == "DAFormer, finished (comes with the kit)"
+    assert f"{report.shipped}</em> are <strong>not of your run" in render(report)
+    assert report.shipped not in {row.name for row in (*report.rows, *report.more)}
+
+
+@pytest.mark.parametrize("changed", [{"source": "minisynthia"}, {"target": "minicityscapes_wide"}])
+def test_on_other_domains_than_its_own_it_is_left_out(kit, changed):
+    kit.experiment = lambda row: recipes.experiment(row, "smoke", 0).changed(data=changed)
+    report = report_data.build_report(kit, {})
+    assert report.shipped == "" and "not of your run" not in render(report)
+    assert "oracle" in report.panels[0].labels
 
 
 def test_of_a_large_split_evenly_spaced_images_are_put_in_order(kit):
