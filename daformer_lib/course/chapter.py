@@ -2,7 +2,7 @@
 
 A chapter opens with ``kit = chapter.start(profile, seed, ...)`` and asks for runs by row name:
 ``runs = kit.runs("source_only", "self_training")``. A run that exists is used again, in whichever
-chapter it was trained; missing ones are trained two at a time.
+chapter it was trained; missing ones are trained side by side.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from daformer_lib.evaluate import predict
 from daformer_lib.inference import load_network
 from daformer_lib.progress import Progress
 from daformer_lib.runs import Run, recipes
-from daformer_lib.runs.batch import JOBS, run_all
+from daformer_lib.runs.batch import jobs_here, run_all
 from daformer_lib.runs.places import project_root, results
 from daformer_lib.runs.recipes import TITLES
 from daformer_lib.runs.recipes.lengths import length_settings
@@ -91,11 +91,13 @@ class Kit:
         return self.trained(experiment)[0]
 
     def runs(self, *rows: str) -> dict[str, Run]:
-        """Runs by row name; those that are missing are trained now, two at a time."""
+        """Runs by row name; those that are missing are trained now, `jobs_here()` at a time."""
         return dict(zip(rows, self.trained(*(self.experiment(row) for row in rows))))
 
-    def trained(self, *experiments: Experiment, jobs: int = JOBS) -> list[Run]:
-        """Runs of any experiments, `jobs` at a time where they are missing."""
+    def trained(self, *experiments: Experiment, jobs: int = 1) -> list[Run]:
+        """Runs of any experiments, `jobs_here()` at a time where they are missing, or `jobs`, if
+        that is more."""
+        jobs = max(jobs, jobs_here())
         with Progress(None, "train") as bar:
             return run_all(experiments, self.output_dir, jobs, report=bar, begun=note_data)
 

@@ -1,7 +1,7 @@
 """`make course`: data, runs, notebooks and the report, each step skipped when it is done.
 
 Notebook 00 comes first, with the two runs it needs, so that a learner sees a figure within minutes;
-then all other runs, two at a time; then the notebooks that read them.
+then all other runs, side by side (`jobs_here`); then the notebooks that read them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from daformer_lib.course.report_page import write_report
 from daformer_lib.data.changes.run_data import note_data
 from daformer_lib.files import read_json, write_json
 from daformer_lib.progress import Progress
-from daformer_lib.runs.batch import run_all
+from daformer_lib.runs.batch import jobs_here, run_all
 from daformer_lib.runs.folder import is_finished, run_folder
 from daformer_lib.runs.places import notebooks, project_root
 from daformer_lib.train.trainable import require_trainable
@@ -84,8 +84,9 @@ def require_course() -> None:
 
 
 def train_rows(kit: Kit, rows: tuple[str, ...]) -> None:
+    wanted = [kit.experiment(row) for row in rows]
     with Progress(None, "train") as bar:
-        run_all([kit.experiment(row) for row in rows], kit.output_dir, report=bar, begun=note_data)
+        run_all(wanted, kit.output_dir, jobs_here(), report=bar, begun=note_data)
 
 
 def _chapter(kit: Kit, clock: StepClock, notebook: Path) -> NotebookRun:

@@ -21,6 +21,7 @@ from daformer_lib.runs.folder import Run, run_folder, write_config
 from daformer_lib.stopping import Job, stop_all
 
 JOBS = 2
+RUN_MEMORY = 3 * 2**30  # bytes; a run of the course takes 1.3 GiB, and a learner's browser the rest
 TRAIN_RUN = (sys.executable, "-m", "daformer_lib", "train-run", "--with-parent")
 POLL = 0.5  # seconds between looks at the processes
 CHILD_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "DAFORMER_QUIET": "1"}
@@ -34,6 +35,17 @@ def require_jobs(jobs: int) -> None:
     """Raises ValueError where no run could ever start; ask before data are drawn."""
     if jobs < 1:
         raise ValueError(f"jobs {jobs} must be at least 1: that many runs train side by side")
+
+
+def jobs_here() -> int:
+    """Runs that the course trains side by side: one for every two cores and every 3 GiB of memory,
+    at least two. Each has one thread, so no number depends on how many there are."""
+    if not hasattr(os, "sysconf"):  # Windows
+        return JOBS
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(JOBS, min(cores // 2, memory // RUN_MEMORY))
 
 
 # Makes the job of a run, in its folder. Exit status 0 counts only where the work is there.

@@ -15,6 +15,18 @@ def row(name, seeds, values):
     return RowResult(name, tuple(seeds), iou, ("c",) * 19, RARE)
 
 
+@pytest.mark.parametrize(
+    ("cores", "gibibytes", "jobs"), [(2, 24, 2), (1, 2, 2), (8, 16, 4), (8, 8, 2), (16, 128, 8)]
+)
+def test_the_course_uses_the_cores_and_the_memory_that_there_are(
+    monkeypatch, cores, gibibytes, jobs
+):
+    pages = {"SC_PHYS_PAGES": gibibytes * 2**18, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(batch.os, "sched_getaffinity", lambda pid: range(cores), raising=False)
+    monkeypatch.setattr(batch.os, "sysconf", pages.get)
+    assert batch.jobs_here() == jobs
+
+
 def test_mean_and_spread():
     assert mean_std(np.array([38.0])) == "38.0"
     assert mean_std(np.array([37.0, 38.0, 39.0])) == "38.0 ± 1.0"
