@@ -40,7 +40,7 @@ site: $(STAMP)  ## notebooks and docs as web pages: build/site/index.html (nothi
 lab: $(STAMP)  ## the notebooks in JupyterLab, on this machine only
 	$(VENV)/bin/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
 
-test: check  ## what must pass: check, then every notebook by nbval and papermill
+test: check  ## what must pass: check, every notebook by nbval, two by papermill, what trains
 	$(NBVAL) notebooks
 	$(RUN) -m pytest tests -m "notebook and not slow and not soak" -n 2 --dist loadscope --durations 10
 
@@ -50,8 +50,9 @@ check: $(STAMP)  ## before a commit: lint, layers, fast tests
 	$(VENV)/bin/lint-imports --no-cache > $(VENV)/layers.log || { cat $(VENV)/layers.log; exit 1; }
 	$(RUN) -m pytest tests -m "not slow and not notebook and not soak" -n 2 --dist loadscope
 
-test-slow: $(STAMP)  ## browser, kills, the whole course at smoke
-	$(RUN) -m pytest tests -m "slow and not soak"
+test-slow: $(STAMP)  ## browser, kills, the whole course at smoke, every notebook solved
+	$(RUN) -m pytest tests -m "slow and not notebook and not soak"
+	$(RUN) -m pytest tests -m "slow and notebook and not soak" -n 2 --dist loadscope
 
 test-cpus: $(STAMP)  ## what rounding can touch, with the kernels of older processors: LEVELS="default avx2/1"
 	$(RUN) -m tests.kernel_levels $(LEVELS)

@@ -320,7 +320,7 @@ def test_it_is_switched_on_by_its_settings_and_survives_json(smoke):
 
 
 @pytest.mark.notebook  # trains
-@pytest.mark.parametrize("row", ["hrda", "mic_hrda"])
+@pytest.mark.parametrize("row", [pytest.param("hrda", marks=pytest.mark.slow), "mic_hrda"])
 def test_it_trains_resumes_and_is_opened(smoke, tmp_path, row):
     """Stopped and gone on it ends with the same weights; its run opens, and labels any image."""
     experiment = smoke(row, train={"steps": 4, "log_every": 2, "eval_every": 4})
