@@ -26,7 +26,9 @@ from daformer_lib.course.report import (
     places,
     right_share,
 )
+from daformer_lib.data.changes import run_data
 from daformer_lib.evaluate import predict
+from daformer_lib.files import read_json
 from daformer_lib.inference.finished import open_finished
 from daformer_lib.machine import machine
 from daformer_lib.runs import Run, recipes
@@ -95,10 +97,11 @@ def _ablation_row(kit: Kit, row: str, run: Run) -> AblationRow:
 
 
 def _other_runs(kit: Kit) -> list[Run]:
-    """Of any row that the course does not report on, in the order of the rows: of the same domains
-    and seed."""
+    """Of any row that the course does not report on, in the order of the rows: of the same domains,
+    images and seed."""
     known = [row for row in TITLES if row not in ABLATION]
     course = kit.experiment("daformer")
+    images = _scored_images(run_folder(course, kit.output_dir), course.data.target)
     found = [
         run
         for run in runs_in(kit.output_dir)
@@ -108,8 +111,15 @@ def _other_runs(kit: Kit) -> list[Run]:
         and run.experiment.data.target == course.data.target
         and run.experiment.train.seed == course.train.seed
         and SPLIT in run.experiment.train.final_splits
+        and _scored_images(run.folder, course.data.target) in (None, images)
     ]
     return sorted(found, key=lambda run: known.index(run.name))
+
+
+def _scored_images(folder: Path, target: str) -> str | None:
+    """A run's own note of which images its scores are on: those of `smoke` are others."""
+    path = folder / run_data.FILE
+    return read_json(path).get(f"{target}/{SPLIT}") if path.exists() else None
 
 
 def _other_row(kit: Kit, run: Run) -> AblationRow:

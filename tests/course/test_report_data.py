@@ -10,6 +10,7 @@ from daformer_lib.course import report_data
 from daformer_lib.course.chapter import Scene
 from daformer_lib.course.report_page import render
 from daformer_lib.evaluate import Scores
+from daformer_lib.files import write_json
 from daformer_lib.runs import recipes
 from daformer_lib.specs import get_spec
 from daformer_lib.viz import for_learners
@@ -134,3 +135,17 @@ def test_other_finished_runs_of_the_folder_have_a_table_of_their_own(kit, monkey
     assert page.count("<h3>Other finished runs in this folder</h3>") == 1
     monkeypatch.setattr(report_data, "runs_in", lambda folder: [])
     assert "Other finished runs" not in render(report_data.build_report(kit, {}))
+
+
+def test_runs_on_other_images_are_left_out(kit, monkeypatch):
+    """A run of `smoke` has the same domains and seed, and other scenes."""
+    course = report_data.run_folder(kit.experiment("daformer"), kit.output_dir)
+    for folder, images in ((course, "a"), ("mic-seed0-x", "a"), ("dg-seed0-x", "b")):
+        write_json(
+            kit.output_dir / folder / "data.json", {"minicityscapes/test": f"content {images}"}
+        )
+    rows = ("mic", "dg", "short_memory")  # the last of a time before there was such a note
+    runs = [MadeUpRun(kit.output_dir / f"{row}-seed0-x") for row in rows]
+    monkeypatch.setattr(report_data, "runs_in", lambda folder: runs)
+    more = report_data.build_report(kit, {}).more
+    assert [row.name for row in more] == ["short memory", "DAFormer + MIC"]
