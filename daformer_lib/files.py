@@ -134,6 +134,11 @@ def read_json(path: str | Path) -> Any:
         ) from None
 
 
+def read_if_there(path: Path) -> dict[str, Any]:
+    """What a JSON file holds; nothing, if nobody has written it."""
+    return read_json(path) if path.exists() else {}
+
+
 def write_png(path: str | Path, array: np.ndarray, level: int = 3) -> Path:
     """Write (H, W) uint8, or (H, W, 3) uint8 or uint16 RGB, as PNG. ``level``: zlib's, 0-9."""
     pixels = array if array.ndim == 2 else array[..., ::-1]  # OpenCV wants BGR

@@ -140,6 +140,13 @@ def stop_all(processes: Iterable[Job]) -> None:
             process.wait()
 
 
+def usable_cores() -> int:
+    """That this process may use, where the system says so; else all."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @contextmanager
 def process_pool(
     workers: int, start: Callable[[], None] | None = None

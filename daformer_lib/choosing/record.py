@@ -12,7 +12,7 @@ from typing import Any
 
 from daformer_lib.choosing.alarms import Alarms
 from daformer_lib.choosing.candidates import NAN, Candidate, grouped
-from daformer_lib.files import read_json
+from daformer_lib.files import read_if_there
 from daformer_lib.means import json_values
 
 DIGITS = 4  # of its numbers
@@ -59,7 +59,7 @@ class Record:
 
 def read_record(path: Path) -> Record:
     """Empty where there is no such file."""
-    known = read_json(path) if path.exists() else {}
+    known = read_if_there(path)
     networks, steps = (
         tuple(_candidate(one) for one in known.get(name, ())) for name in ("networks", "steps")
     )

@@ -94,10 +94,10 @@ class Kit:
         """Runs by row name; those that are missing are trained now, `jobs_here()` at a time."""
         return dict(zip(rows, self.trained(*(self.experiment(row) for row in rows))))
 
-    def trained(self, *experiments: Experiment, jobs: int = 1) -> list[Run]:
-        """Runs of any experiments, `jobs_here()` at a time where they are missing, or `jobs`, if
-        that is more."""
-        jobs = max(jobs, jobs_here())
+    def trained(self, *experiments: Experiment, jobs: int | None = None) -> list[Run]:
+        """Runs of any experiments; those that are missing are trained now, `jobs` at a time, by
+        default `jobs_here()`."""
+        jobs = jobs or jobs_here()
         with Progress(None, "train") as bar:
             return run_all(experiments, self.output_dir, jobs, report=bar, begun=note_data)
 
@@ -124,15 +124,19 @@ class Kit:
 
     def predict(self, run: Run, scenes: list[Scene], model: str = "student") -> np.ndarray:
         """(N, H, W) uint8 labels of the scenes by a run's network."""
-        images = torch.stack([scene.image for scene in scenes])
-        label, _ = predict(self.network(run, model), images)
-        return label.byte().numpy()
+        return label_scenes(self.network(run, model), scenes)
 
     @cached_property
     def study(self) -> dict[str, RowResult]:
         """The committed multi-seed results on the mini domains, by row; empty before a study."""
         path = results() / STUDY
         return {r.row: r for r in read_results(path)} if path.exists() else {}
+
+
+def label_scenes(network: nn.Module, scenes: list[Scene]) -> np.ndarray:
+    """(N, H, W) uint8 labels of the scenes by any network in eval mode."""
+    label, _ = predict(network, torch.stack([scene.image for scene in scenes]))
+    return label.byte().numpy()
 
 
 def start(

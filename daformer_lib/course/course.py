@@ -17,10 +17,7 @@ from daformer_lib.course.chapter import TITLES, Kit, start
 from daformer_lib.course.notebooks import NotebookRun, finished, run_notebook
 from daformer_lib.course.report_data import ABLATION, COMPARISON, NOTEBOOKS, PANELS, build_report
 from daformer_lib.course.report_page import write_report
-from daformer_lib.data.changes.run_data import note_data
-from daformer_lib.files import read_json, write_json
-from daformer_lib.progress import Progress
-from daformer_lib.runs.batch import jobs_here, run_all
+from daformer_lib.files import read_if_there, write_json
 from daformer_lib.runs.folder import is_finished, run_folder
 from daformer_lib.runs.places import notebooks, project_root
 from daformer_lib.train.trainable import require_trainable
@@ -49,11 +46,11 @@ def run_course(profile: str, seed: int, output_dir: Path) -> Path:
             require_trainable(asked)
     clock = StepClock(kit.output_dir / f"times-{profile}-{seed}.json")
     clock.step("data", kit.prepare)
-    clock.step("runs of chapter 00", lambda: train_rows(kit, FIRST_ROWS))
+    clock.step("runs of chapter 00", lambda: kit.runs(*FIRST_ROWS))
     first, *others = chapters()
     failed = [_chapter(kit, clock, first)]
     rest = tuple(row for row in (*ABLATION, *OTHER_ROWS) if row not in FIRST_ROWS)
-    clock.step("runs of chapters 01-06", lambda: train_rows(kit, rest))
+    clock.step("runs of chapters 01-06", lambda: kit.runs(*rest))
     failed += [_chapter(kit, clock, notebook) for notebook in others]
     clock.step("comparison", lambda: compare_runs(kit))
     path = write_report(build_report(kit, clock.seconds), kit.output_dir / "report.html")
@@ -83,12 +80,6 @@ def require_course() -> None:
             raise ModuleNotFoundError(name=name)
 
 
-def train_rows(kit: Kit, rows: tuple[str, ...]) -> None:
-    wanted = [kit.experiment(row) for row in rows]
-    with Progress(None, "train") as bar:
-        run_all(wanted, kit.output_dir, jobs_here(), report=bar, begun=note_data)
-
-
 def _chapter(kit: Kit, clock: StepClock, notebook: Path) -> NotebookRun:
     folder = kit.output_dir
     root = project_root()
@@ -108,7 +99,7 @@ class StepClock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.seconds: dict[str, float] = read_json(path) if path.exists() else {}
+        self.seconds: dict[str, float] = read_if_there(path)
 
     def step(self, name: str, work: Callable):
         print(f"== {name}", flush=True)

@@ -10,9 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from daformer_lib.course.chapter import TITLES, Kit, Scene
+from daformer_lib.course.chapter import TITLES, Kit, Scene, label_scenes
 from daformer_lib.course.conclusions import NOISE
 from daformer_lib.course.report import (
     FULL,
@@ -27,8 +26,7 @@ from daformer_lib.course.report import (
     right_share,
 )
 from daformer_lib.data.changes import run_data
-from daformer_lib.evaluate import predict
-from daformer_lib.files import read_json
+from daformer_lib.files import read_if_there
 from daformer_lib.inference.finished import open_finished
 from daformer_lib.machine import machine
 from daformer_lib.runs import Run, recipes
@@ -118,8 +116,7 @@ def _other_runs(kit: Kit) -> list[Run]:
 
 def _scored_images(folder: Path, target: str) -> str | None:
     """A run's own note of which images its scores are on: those of `smoke` are others."""
-    path = folder / run_data.FILE
-    return read_json(path).get(f"{target}/{SPLIT}") if path.exists() else None
+    return read_if_there(folder / run_data.FILE).get(f"{target}/{SPLIT}")
 
 
 def _other_row(kit: Kit, run: Run) -> AblationRow:
@@ -143,10 +140,7 @@ def _panels(kit: Kit, runs: dict[str, Run]) -> tuple[list[PanelRow], str]:
     shown = places(after - before)
     chosen = [scenes[i] for i in shown]
     labels = {TITLES[row]: kit.predict(run, chosen) for row, run in runs.items()} if shown else {}
-    if shown and _knows_the_finished_network(kit):
-        images = torch.stack([scene.image for scene in chosen])
-        label, _ = predict(open_finished(SHIPPED).network.eval(), images)
-        labels[SHIPPED_TITLE] = label.byte().numpy()
+    labels |= _shipped_labels(kit, chosen) if shown else {}
     panels = [
         PanelRow(
             scene.stem.split("/")[-1],
@@ -165,10 +159,12 @@ def _panels(kit: Kit, runs: dict[str, Run]) -> tuple[list[PanelRow], str]:
     )
 
 
-def _knows_the_finished_network(kit: Kit) -> bool:
-    """Whether the course's domains are those that it was trained on."""
-    data = kit.experiment(SHIPPED).data
-    return (data.source, data.target) == ("minigta", open_finished(SHIPPED).spec.name)
+def _shipped_labels(kit: Kit, scenes: list[Scene]) -> dict[str, np.ndarray]:
+    """By the network that comes with the kit, where the course's domains are its own."""
+    shipped, data = open_finished(SHIPPED), kit.experiment(SHIPPED).data
+    if (data.source, data.target) != ("minigta", shipped.spec.name):
+        return {}
+    return {SHIPPED_TITLE: label_scenes(shipped.network, scenes)}
 
 
 def _right(kit: Kit, run: Run, scenes: list[Scene], at_once: int = 10) -> np.ndarray:

@@ -18,7 +18,7 @@ from daformer_lib.config import Experiment
 from daformer_lib.files import read_json, write_json
 from daformer_lib.progress import Report, silent
 from daformer_lib.runs.folder import Run, run_folder, write_config
-from daformer_lib.stopping import Job, stop_all
+from daformer_lib.stopping import Job, stop_all, usable_cores
 
 JOBS = 2
 RUN_MEMORY = 3 * 2**30  # bytes; a run of the course takes 1.3 GiB, and a learner's browser the rest
@@ -42,10 +42,8 @@ def jobs_here() -> int:
     at least two. Each has one thread, so no number depends on how many there are."""
     if not hasattr(os, "sysconf"):  # Windows
         return JOBS
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(JOBS, min(cores // 2, memory // RUN_MEMORY))
+    return max(JOBS, min(usable_cores() // 2, memory // RUN_MEMORY))
 
 
 # Makes the job of a run, in its folder. Exit status 0 counts only where the work is there.

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from daformer_lib.files import read_json, write_atomic
+from daformer_lib.files import read_if_there, write_atomic
 from daformer_lib.means import MISSING
 from daformer_lib.runs.papers import Column, paper_row
-from daformer_lib.runs.results import STUDY, RowResult, mean_gain, paired, read_results
+from daformer_lib.runs.results import STUDY, RowResult, mean_gain, mean_std, paired, read_results
 
 MINIMUM = 3  # seeds that a verdict takes
 CAUSES = "causes.json"  # of the command `causes`: are the paper's reasons there in the drawn world
@@ -168,12 +168,14 @@ class Effect:
     gain: float = float("nan")
     error: float = float("nan")  # standard error
     seeds: int = 0
-    spread: tuple[float, float] = (float("nan"), float("nan"))  # standard deviations of low, high
+    scores: tuple[np.ndarray, ...] = field(default=(), compare=False)  # of both rows, by seed
 
     @property
     def in_errors(self) -> float:
         """The gain in standard errors; infinite where all seeds gain the same."""
-        return self.gain / self.error if self.error else math.copysign(math.inf, self.gain)
+        if self.error:
+            return self.gain / self.error
+        return math.copysign(math.inf, self.gain) if self.gain else 0.0
 
     @property
     def verdict(self) -> Verdict:
@@ -194,11 +196,7 @@ def effect(pair: Pair, measure: Measure, results: Mapping[str, RowResult]) -> Ef
     if not values.size:
         return Effect()
     low, high = values.mean(axis=1)
-    spread = values.std(axis=1, ddof=1) if values.shape[1] > 1 else (math.nan, math.nan)
-    return Effect(
-        float(low), float(high), *mean_gain(values),
-        seeds=values.shape[1], spread=(float(spread[0]), float(spread[1])),
-    )  # fmt: skip
+    return Effect(float(low), float(high), *mean_gain(values), values.shape[1], tuple(values))
 
 
 def verdict(found: Sequence[Effect]) -> Verdict:
@@ -250,11 +248,9 @@ def claims_page(
             why = (investigations or {}).get(claim.sentence, "not investigated.")
             missing.append(f"- **{claim.sentence}** ({said}): {why}")
         for i, (pair, one) in enumerate(zip(claim.pairs, found, strict=True)):
-            ours = f"{one.low:.1f} → {one.high:.1f}" if one.seeds else MISSING
-            by = many = MISSING
-            if one.seeds > 1:
-                ours = f"{one.low:.1f} ± {one.spread[0]:.1f} → {one.high:.1f} ± {one.spread[1]:.1f}"
-                by, many = f"{one.gain:+.1f} ± {one.error:.1f}", f"{one.in_errors:+.1f}"
+            ours = " → ".join(map(mean_std, one.scores)) or MISSING
+            by = f"{one.gain:+.1f} ± {one.error:.1f}" if one.seeds > 1 else MISSING
+            many = f"{one.in_errors:+.1f}" if one.seeds > 1 else MISSING
             cause = cause_of(claim, causes or {})
             first = (claim.sentence, f"**{said}**", cause) if i == 0 else ("", "", "")
             lines.append(
@@ -277,8 +273,3 @@ def write_claims(folder: Path) -> Path:
             results, STUDY, read_if_there(folder / CAUSES), read_if_there(folder / INVESTIGATIONS)
         ).encode(),
     )
-
-
-def read_if_there(path: Path) -> dict[str, Any]:
-    """A file of results; nothing, if nobody has written it."""
-    return read_json(path) if path.exists() else {}

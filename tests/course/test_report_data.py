@@ -47,8 +47,8 @@ class MadeUpRun:
 def kit(tmp_path, monkeypatch):
     """Eight images; source-only has 0, 16, 32, ... wrong pixels, DAFormer 16 in each."""
     monkeypatch.setattr(report_data, "Run", MadeUpRun)
-    all_road = lambda network, images: (torch.zeros(len(images), 8, 16), None)
-    monkeypatch.setattr(report_data, "predict", all_road)  # the images are too small for a network
+    all_road = lambda network, scenes: np.zeros((len(scenes), 8, 16), np.uint8)
+    monkeypatch.setattr(report_data, "label_scenes", all_road)  # they are too small for a network
 
     def scenes(domain, split, indices):
         return [Scene(f"town/{i}", torch.zeros(3, 8, 16), TRUTH) for i in indices]

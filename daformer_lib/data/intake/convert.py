@@ -42,7 +42,7 @@ from daformer_lib.image_rules import Header, as_shown
 from daformer_lib.progress import Progress, Report, silent
 from daformer_lib.specs import DatasetSpec, get_spec
 from daformer_lib.specs.patterns import joined, pieces
-from daformer_lib.stopping import process_pool
+from daformer_lib.stopping import process_pool, usable_cores
 from daformer_lib.texts import complaint, printable
 
 WORTH_A_PROCESS = 50  # pairs; starting a process costs as much as converting about so many
@@ -417,8 +417,7 @@ def _start_worker() -> None:
 
 def default_workers() -> int:
     """The cores that this process may use, at most 16."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(16, usable or 1)
+    return min(16, usable_cores())
 
 
 def main(default_spec: str, arguments: Sequence[str] | None = None) -> int:
