@@ -1,12 +1,14 @@
 """Notebooks as a page without a kernel shows them: a control becomes a sentence.
 
 The stills that stand beside each control show its key settings, so no picture is lost. The mark by
-which tests know a cell whose output never changes is no part of the lesson, and is left out.
+which tests know a cell whose output never changes is no part of the lesson, and is left out. A link
+in an output, which Sphinx does not look into, leads to the page that is made of its file.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +16,17 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+TEXT = "text/markdown"
+FILE = re.compile(r"(\]\((?!\w+:)[^)\s#]+)\.(?:md|ipynb)(?=[)#])")
 MARK = "# NBVAL_CHECK_OUTPUT\n"
 NOTE = '<p class="control">In Jupyter a control moves this picture ({}). Here: stills.</p>'
 
 
 def still(output: dict[str, Any]) -> dict[str, Any]:
-    """The output, or the sentence in place of a control."""
+    """The output with links to pages, or the sentence in place of a control."""
     data = output.get("data", {})
+    if TEXT in data:
+        return {**output, "data": {**data, TEXT: FILE.sub(r"\1.html", "".join(data[TEXT]))}}
     if WIDGET not in data:
         return output
     name = "".join(data.get("text/plain", "")).removeprefix("<control: ").removesuffix(">")

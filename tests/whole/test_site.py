@@ -25,8 +25,6 @@ socket.socket.connect = socket.create_connection = socket.getaddrinfo = refused
 from sphinx.cmd.build import main
 sys.exit(main(sys.argv[1:]))
 """
-# A link in an output, which Sphinx does not look into: right in Jupyter, where the file lies.
-STALE = {"notebooks/06_daformer.html: ../results/causes.md"}
 FETCHED = {("img", "src"), ("script", "src"), ("link", "href"), ("iframe", "src")}
 
 pytestmark = pytest.mark.slow
@@ -91,7 +89,7 @@ def test_every_link_leads_somewhere_and_nothing_is_fetched_from_elsewhere(site):
     pages = sorted(site.rglob("*.html"))
     links = [(p, link) for p in pages for link in page(p).links]
     lost = {f"{p.relative_to(site)}: {link}" for p, link in links if dead(p, link)}
-    assert lost <= STALE
+    assert lost == set()
     fetched = [(p, what) for p in pages for what in page(p).fetched]
     assert [what for p, what in fetched if urlsplit(what).netloc] == []
     assert [what for p, what in fetched if dead(p, what)] == []
