@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 
 from benchmarks import reference
 from benchmarks.timing import Timed, best_ms

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from filelock import FileLock
-from lightning.fabric import Fabric
-from lightning.fabric.strategies import DDPStrategy
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 
 from daformer_lib.batch import TrainBatch
 from daformer_lib.config import Experiment
