@@ -94,10 +94,10 @@ class Kit:
         """Runs by row name; those that are missing are trained now, `jobs_here()` at a time."""
         return dict(zip(rows, self.trained(*(self.experiment(row) for row in rows))))
 
-    def trained(self, *experiments: Experiment, jobs: int | None = None) -> list[Run]:
-        """Runs of any experiments; those that are missing are trained now, `jobs` at a time, by
-        default `jobs_here()`."""
-        jobs = jobs or jobs_here()
+    def trained(self, *experiments: Experiment, jobs: int = 1) -> list[Run]:
+        """Runs of any experiments; those that are missing are trained now, `jobs_here()` at a
+        time, or `jobs` where that is more."""
+        jobs = max(jobs, jobs_here())
         with Progress(None, "train") as bar:
             return run_all(experiments, self.output_dir, jobs, report=bar, begun=note_data)
 
